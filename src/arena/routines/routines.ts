@@ -1,0 +1,43 @@
+import { ROUTINES_BASE64 } from './routines.generated.js';
+
+/**
+ * The data-moving routines over one arena; see assembly/index.ts for the layouts of their lists. All arguments are byte
+ * offsets, counts and lengths; the caller has validated them.
+ */
+export interface Routines {
+  /** Copies `count` packets; three words each at `list`: source, destination, length in bytes. */
+  copyPackets(list: number, count: number): void;
+  /** Wire to frames: see src/nic. Leaves descriptors used, packets and bytes in three words at `result`. */
+  receiveDma(
+    ring: number,
+    mask: number,
+    head: number,
+    tail: number,
+    room: number,
+    list: number,
+    count: number,
+    hashes: number,
+    longest: number,
+    result: number,
+  ): void;
+  /** Frames to the transmit FIFO: see src/nic. Leaves descriptors used, packets and bytes in three words at `result`. */
+  transmitDma(
+    ring: number,
+    mask: number,
+    head: number,
+    tail: number,
+    fifo: number,
+    fifoBytes: number,
+    list: number,
+    capacity: number,
+    result: number,
+  ): void;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Instantiates the routines over a memory; the module (about 1 KiB) is compiled once per thread. */
+export function loadRoutines(memory: WebAssembly.Memory): Routines {
+  compiled ??= new WebAssembly.Module(Uint8Array.from(atob(ROUTINES_BASE64), (character) => character.charCodeAt(0)));
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Routines;
+}

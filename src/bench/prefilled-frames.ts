@@ -1,0 +1,94 @@
+import { openCapture } from '../capture-file/open-capture.js';
+import { PacketBatch } from '../socket/packet-batch.js';
+import type { PacketSocket } from '../socket/packet-socket.js';
+import { FCS_BYTES, packetLengths, type TrafficOptions, writeTrafficPacket } from '../wire/traffic.js';
+
+/** Writes packet number `index` at an arena offset that has `room` bytes; returns its bytes. */
+export type PacketWriter = (bytes: Uint8Array, offset: number, index: number, room: number) => number;
+
+/** The same packets that a generator sends: see src/wire/traffic.ts. */
+export function trafficWriter(options: TrafficOptions): PacketWriter {
+  const lengths = packetLengths(options);
+  return (bytes, offset, index) => {
+    const packet = index % lengths.length;
+    writeTrafficPacket(bytes, offset, packet, lengths[packet]!, options);
+    return lengths[packet]!;
+  };
+}
+
+/** The packets of a capture, in order, round and round. Those longer than the room are cut off. */
+export function captureWriter(capture: Uint8Array): PacketWriter {
+  const reader = openCapture(capture);
+  const packets: Uint8Array[] = [];
+  while (packets.length < MOST_CAPTURE_PACKETS && reader.next()) {
+    const { offset, length } = reader.packet;
+    if (length >= SHORTEST) packets.push(reader.bytes.subarray(offset, offset + length));
+  }
+  return (bytes, offset, index, room) => {
+    const packet = packets[index % packets.length]!;
+    const length = Math.min(packet.length, room);
+    bytes.set(packet.subarray(0, length), offset);
+    return length;
+  };
+}
+
+/** More than there are frames to fill. */
+const MOST_CAPTURE_PACKETS = 65536;
+const SHORTEST = 64 - FCS_BYTES;
+
+/**
+ * What txpush sends: every frame (or slot of the TX ring) that the socket can allocate holds a packet before the clock runs.
+ */
+export class PrefilledFrames {
+  readonly #lengths: Int32Array;
+  readonly #first: number;
+  readonly #shift: number;
+  /** Length of all packets where it is the same, else 0. */
+  readonly #uniform: number;
+
+  /** Allocates everything, writes, and releases it again. */
+  constructor(socket: PacketSocket, write: PacketWriter) {
+    const held: PacketBatch[] = [];
+    const lengthAt = new Map<number, number>();
+    for (let index = 0; ; ) {
+      const batch = new PacketBatch(1024);
+      if (socket.allocate(batch) === 0) break;
+      held.push(batch);
+      for (let i = 0; i < batch.length; i++) {
+        const offset = batch.offset[i]!;
+        lengthAt.set(offset, write(socket.bytes, offset, index++, Math.min(batch.size[i]!, socket.largestPacket)));
+      }
+    }
+    for (const batch of held) socket.release(batch);
+    const offsets = [...lengthAt.keys()].sort((a, b) => a - b);
+    let step = socket.buffer.frameSize;
+    for (let i = 1; i < offsets.length; i++) step = Math.min(step, offsets[i]! - offsets[i - 1]!);
+    this.#first = offsets[0] ?? 0;
+    this.#shift = 31 - Math.clz32(step);
+    const span = (offsets.at(-1) ?? 0) - this.#first;
+    this.#lengths = new Int32Array((span >> this.#shift) + 1);
+    for (const [offset, length] of lengthAt) this.#lengths[(offset - this.#first) >> this.#shift] = length;
+    const lengths = new Set(lengthAt.values());
+    this.#uniform = lengths.size === 1 ? [...lengths][0]! : 0;
+  }
+
+  /** Sets the sizes of an allocated batch to those of the packets in its frames; returns their sum in bytes. */
+  setSizes(batch: PacketBatch): number {
+    const { offset, size, length } = batch;
+    const uniform = this.#uniform;
+    if (uniform > 0) {
+      for (let i = 0; i < length; i++) size[i] = uniform;
+      return uniform * length;
+    }
+    const lengths = this.#lengths;
+    const first = this.#first;
+    const shift = this.#shift;
+    let bytes = 0;
+    for (let i = 0; i < length; i++) {
+      const packet = lengths[(offset[i]! - first) >> shift]!;
+      size[i] = packet;
+      bytes += packet;
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,73 @@
+import type { EmptyFrameSource, FrameSink, FrameSource, PacketArray } from '../packet-array/packet-array.js';
+import type { FlowRule } from '../steering/rules.js';
+
+/** One end of a packet array: where frames come from and where they go. */
+export interface ArrayEnd extends FrameSource, FrameSink {
+  /** The array is taken down: takes every entry back, done or not. */
+  reclaim?(array: PacketArray): void;
+}
+
+/** What the packet arrays of a queue pair are populated from and flushed to. */
+export interface QueueEnds {
+  readonly receive: ArrayEnd & EmptyFrameSource;
+  readonly transmit: ArrayEnd;
+}
+
+/**
+ * A driver (K1): takes part in zero-copy through two device operations, `setEnds` and `transmit`. It knows packet arrays, never
+ * ring formats; whether the ends of a queue's arrays are a user's rings or the kernel's page pool makes no difference to it
+ * (F8: one code path).
+ */
+export interface Driver {
+  /** Interface name. */
+  readonly name: string;
+  /** Driver name, as `ethtool -i` says it. */
+  readonly driver: string;
+  readonly queues: number;
+  /** Bytes without Ethernet header. */
+  readonly mtu: number;
+  readonly mac: string;
+  /** Whether the link is up. */
+  readonly up: boolean;
+  /** Whether queues can work on a user's frames in place. */
+  readonly zeroCopy: boolean;
+  /**
+   * The transmit queue of ordinary traffic, behind the queue pairs (number `queues`), so that copies can be sent while every
+   * pair works for a socket in place. Real drivers keep such queues too, the other way round: for XDP.
+   */
+  readonly ordinaryQueue: number;
+
+  /**
+   * Device operation 1: gives a queue pair other ends, or with `undefined` the ordinary ones. What its arrays hold goes back
+   * first; packets on their way are lost and counted.
+   */
+  setEnds(queue: number, ends: QueueEnds | undefined): void;
+  /**
+   * Device operation 2, the kick: takes what is posted at the queue's ends: packets to send, empty frames to receive into.
+   * @returns frames taken
+   */
+  service(queue: number): number;
+  /** Lets the device work for up to `budget` packets each way: wire, DMA, interrupts. Returns packets moved. */
+  advance(now: number, budget: number): number;
+  /** Serves the queues that have raised an interrupt, up to `budget` packets each (NAPI). Returns packets handled. */
+  poll(budget: number): number;
+  /** When `advance` will next have something to do by itself, in nanoseconds; Infinity for never. */
+  nextEvent(now: number): number;
+
+  /**
+   * Steers what a rule matches to a queue (X2, Q1, Q4), while traffic runs.
+   * @returns a handle for `unsteer`
+   * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL
+   */
+  steer(rule: FlowRule, queue: number): number;
+  unsteer(handle: number): void;
+  /** Whether packets that no rule steers reach this queue. */
+  spreadsTo(queue: number): boolean;
+  /** Keeps packets that no rule steers away from a queue, or lets them back. Returns false when that cannot be done. */
+  setSpread(queue: number, on: boolean): boolean;
+
+  setLink(up: boolean): void;
+  /** Counters in the manner of `ethtool -S`. */
+  statistics(): Record<string, number>;
+  close(): void;
+}

@@ -1,0 +1,311 @@
+import type { Arena } from '../arena/arena.js';
+import { END_OF_PACKET, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from '../nic/descriptors.js';
+import type { QueuePair } from '../nic/queue-pair.js';
+import type { SoftNic } from '../nic/soft-nic.js';
+import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
+import type { FlowRule } from '../steering/rules.js';
+import type { ArrayEnd, Driver, QueueEnds } from './contract.js';
+
+const ENETDOWN = 100;
+
+/** Makes the ordinary ends of a queue: page pool and packet core. */
+export type OrdinaryEnds = (queue: number) => QueueEnds;
+
+/** One queue as the driver works it. The arrays have as many entries as the hardware rings: entry i is descriptor i. */
+class DriverQueue {
+  readonly received: PacketArray;
+  readonly sent: PacketArray;
+  receiveEnd: QueueEnds['receive'];
+  transmitEnd: ArrayEnd;
+  zeroCopy = false;
+  /** On the driver's poll list. */
+  polled = false;
+
+  constructor(
+    readonly pair: QueuePair,
+    entries: number,
+    readonly ordinary: QueueEnds,
+  ) {
+    this.received = new PacketArray(entries);
+    this.sent = new PacketArray(entries);
+    this.receiveEnd = ordinary.receive;
+    this.transmitEnd = ordinary.transmit;
+  }
+}
+
+export interface NicDriverOptions {
+  readonly name: string;
+  readonly mtu: number;
+  readonly mac: string;
+}
+
+/**
+ * The driver of the soft NIC (K1, K3, K4): a driver to be read in a quarter of an hour. For each queue it keeps two packet
+ * arrays and moves entries between them and the hardware rings:
+ *
+ *     receive:  populate -> descriptors -> [DMA] -> write-back -> advance -> flush
+ *     send:     populate -> descriptors -> [DMA] -> write-back -> advance -> flush
+ *
+ * There is one code path: the ends of the arrays make a queue zero-copy or ordinary (F8).
+ */
+export class NicDriver implements Driver {
+  readonly driver = 'softnic';
+  readonly zeroCopy = true;
+  readonly name: string;
+  readonly mtu: number;
+  readonly mac: string;
+  readonly #nic: SoftNic;
+  readonly #i32: Int32Array;
+  readonly #ordinary: OrdinaryEnds;
+  readonly #queues: (DriverQueue | undefined)[];
+  #polling: DriverQueue[] = [];
+  #spare: DriverQueue[] = [];
+
+  constructor(arena: Arena, nic: SoftNic, ordinary: OrdinaryEnds, options: NicDriverOptions) {
+    this.name = options.name;
+    this.mtu = options.mtu;
+    this.mac = options.mac;
+    this.#nic = nic;
+    this.#i32 = arena.i32;
+    this.#ordinary = ordinary;
+    this.#queues = new Array(nic.queues + 1).fill(undefined);
+    // Queues that packets are spread to must work from the start; others are opened when something is bound or steered there.
+    for (const queue of nic.classifier.spread()) this.#open(queue);
+    this.#open(nic.queues);
+  }
+
+  get queues(): number {
+    return this.#nic.queues;
+  }
+
+  get ordinaryQueue(): number {
+    return this.#nic.queues;
+  }
+
+  get up(): boolean {
+    return this.#nic.up;
+  }
+
+  #open(queue: number): DriverQueue {
+    let state = this.#queues[queue];
+    if (state === undefined) {
+      const pair = this.#nic.open(queue);
+      state = new DriverQueue(pair, this.#nic.ringEntries, this.#ordinary(queue));
+      this.#queues[queue] = state;
+      pair.room = state.ordinary.receive.room;
+      if (queue !== this.ordinaryQueue) this.#refill(state);
+    }
+    return state;
+  }
+
+  setEnds(queue: number, ends: QueueEnds | undefined): void {
+    const state = this.#open(queue);
+    const { received, sent, pair } = state;
+    // What the device has finished is delivered; the rest goes back to where it came from.
+    this.#cleanSent(state);
+    this.#cleanReceived(state, received.size);
+    state.receiveEnd.reclaim?.(received);
+    state.transmitEnd.reclaim?.(sent);
+    received.reset();
+    sent.reset();
+    pair.reset();
+    const { receive, transmit } = ends ?? state.ordinary;
+    state.receiveEnd = receive;
+    state.transmitEnd = transmit;
+    state.zeroCopy = ends !== undefined;
+    pair.room = receive.room;
+    this.#refill(state);
+    this.#nic.setMasked(pair, false);
+  }
+
+  service(queue: number): number {
+    const state = this.#open(queue);
+    const sent = state.zeroCopy || queue === this.ordinaryQueue ? this.#transmit(state) : 0;
+    return sent + (queue === this.ordinaryQueue ? 0 : this.#refill(state));
+  }
+
+  advance(now: number, budget: number): number {
+    return this.#nic.advance(now, budget);
+  }
+
+  nextEvent(now: number): number {
+    if (this.#polling.length > 0 || this.#nic.interrupts.length > 0) return now;
+    return this.#nic.nextEvent(now);
+  }
+
+  poll(budget: number): number {
+    const { interrupts } = this.#nic;
+    for (let i = 0; i < interrupts.length; i++) {
+      const state = this.#queues[interrupts[i]!]!;
+      state.pair.pending = false;
+      this.#nic.setMasked(state.pair, true);
+      if (state.polled) continue;
+      state.polled = true;
+      this.#polling.push(state);
+    }
+    interrupts.length = 0;
+    if (this.#polling.length === 0) return 0;
+    const polling = this.#polling;
+    const again = this.#spare;
+    again.length = 0;
+    let handled = 0;
+    for (let i = 0; i < polling.length; i++) {
+      const state = polling[i]!;
+      const done = this.#pollQueue(state, budget);
+      handled += done;
+      if (done >= budget) {
+        again.push(state);
+        continue;
+      }
+      state.polled = false;
+      state.pair.unseen = 0;
+      this.#nic.setMasked(state.pair, false);
+    }
+    this.#polling = again;
+    this.#spare = polling;
+    return handled;
+  }
+
+  /** NAPI: clean what was sent, clean what was received, refill (K3, K4). Several short passes over the batch (F12). */
+  #pollQueue(state: DriverQueue, budget: number): number {
+    const sent = this.#cleanSent(state);
+    const received = this.#cleanReceived(state, budget);
+    if (received > 0) this.#refill(state);
+    return Math.max(sent, received);
+  }
+
+  #cleanReceived(state: DriverQueue, budget: number): number {
+    const { received, pair } = state;
+    const { length, flags, mask, current, end } = received;
+    const i32 = this.#i32;
+    const ring = pair.receiveRing >> 2;
+    let limit = (end - current) | 0;
+    // A packet that the budget would cut in two may overdraw it.
+    if (limit > budget + MOST_PARTS) limit = budget + MOST_PARTS;
+    let whole = 0;
+    for (let i = 0; i < limit; i++) {
+      const at = (current + i) & mask;
+      const descriptor = ring + (at << 2);
+      const status = i32[descriptor + 3]!;
+      if ((status & STATUS_DONE) === 0) break;
+      length[at] = status >>> LENGTH_SHIFT;
+      if ((status & END_OF_PACKET) !== 0) {
+        flags[at] = 0;
+        whole = i + 1;
+        if (whole >= budget) break;
+      } else {
+        flags[at] = CONTINUES;
+      }
+    }
+    if (whole === 0) return 0;
+    received.current = (current + whole) | 0;
+    state.receiveEnd.flush(received, whole);
+    return whole;
+  }
+
+  #refill(state: DriverQueue): number {
+    const { received, pair } = state;
+    const first = received.end;
+    const count = state.receiveEnd.populate(received, received.size);
+    if (count === 0) return 0;
+    const { address, mask } = received;
+    const i32 = this.#i32;
+    const ring = pair.receiveRing >> 2;
+    for (let i = 0; i < count; i++) {
+      const at = (first + i) & mask;
+      const descriptor = ring + (at << 2);
+      i32[descriptor] = address[at]!;
+      i32[descriptor + 3] = 0;
+    }
+    this.#nic.postReceive(pair, received.end);
+    return count;
+  }
+
+  #transmit(state: DriverQueue): number {
+    const { sent, pair } = state;
+    const first = sent.end;
+    const count = state.transmitEnd.populate(sent, sent.size);
+    if (count === 0) return 0;
+    const { address, length, flags, mask } = sent;
+    const i32 = this.#i32;
+    const ring = pair.transmitRing >> 2;
+    for (let i = 0; i < count; i++) {
+      const at = (first + i) & mask;
+      const descriptor = ring + (at << 2);
+      i32[descriptor] = address[at]!;
+      i32[descriptor + 1] = length[at]!;
+      i32[descriptor + 2] = (flags[at]! & CONTINUES) === 0 ? END_OF_PACKET : 0;
+      i32[descriptor + 3] = 0;
+    }
+    this.#nic.postTransmit(pair, sent.end);
+    return count;
+  }
+
+  #cleanSent(state: DriverQueue): number {
+    const { sent, pair } = state;
+    const { current, end, mask, flags } = sent;
+    if (current === end) return 0;
+    const i32 = this.#i32;
+    const ring = pair.transmitRing >> 2;
+    let at = current;
+    for (; at !== end; at = (at + 1) | 0) {
+      const status = i32[ring + ((at & mask) << 2) + 3]!;
+      if ((status & STATUS_DONE) === 0) break;
+      if ((status & STATUS_LINK_DOWN) !== 0) flags[at & mask] = flags[at & mask]! | ENETDOWN;
+    }
+    const count = (at - current) | 0;
+    if (count === 0) return 0;
+    sent.current = at;
+    state.transmitEnd.flush(sent, count);
+    return count;
+  }
+
+  steer(rule: FlowRule, queue: number): number {
+    this.#open(queue);
+    return this.#nic.classifier.add(rule, queue);
+  }
+
+  unsteer(handle: number): void {
+    this.#nic.classifier.remove(handle);
+  }
+
+  spreadsTo(queue: number): boolean {
+    return this.#nic.classifier.spread().includes(queue);
+  }
+
+  setSpread(queue: number, on: boolean): boolean {
+    return this.#nic.classifier.setSpread(queue, on);
+  }
+
+  setLink(up: boolean): void {
+    this.#nic.up = up;
+  }
+
+  setStuck(queue: number, stuck: boolean): void {
+    this.#open(queue);
+    this.#nic.setStuck(queue, stuck);
+  }
+
+  statistics(): Record<string, number> {
+    const { received, receivedBytes, sent, sentBytes, noDescriptor, oversize, interrupts } = this.#nic.counters;
+    return {
+      rx_packets: received,
+      rx_bytes: receivedBytes,
+      tx_packets: sent,
+      tx_bytes: sentBytes,
+      rx_no_descriptor: noDescriptor,
+      rx_oversize: oversize,
+      interrupts,
+      ...this.#nic.queueStatistics(),
+    };
+  }
+
+  close(): void {
+    for (const state of this.#queues) {
+      if (state === undefined) continue;
+      state.receiveEnd.reclaim?.(state.received);
+      state.transmitEnd.reclaim?.(state.sent);
+    }
+    this.#nic.close();
+  }
+}

@@ -1,0 +1,31 @@
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { serveKernel } from '../soft-kernel/thread/kernel-server.js';
+import type { ThreadHost } from '../soft-kernel/thread/protocol.js';
+
+const KERNEL_THREAD = 'tp4-soft-kernel';
+
+/** Starts soft kernels on Node's worker threads. */
+export function nodeThreads(): ThreadHost {
+  return {
+    start() {
+      const worker = new Worker(new URL(import.meta.url), { name: KERNEL_THREAD, argv: [KERNEL_THREAD] });
+      return {
+        post: (message) => worker.postMessage(message),
+        listen: (receive) => void worker.on('message', receive),
+        ended(tell) {
+          worker.on('error', tell);
+          worker.on('exit', (code) => tell(new Error(`the kernel's thread has ended (${code})`)));
+        },
+        terminate: async () => void (await worker.terminate()),
+      };
+    },
+  };
+}
+
+if (!isMainThread && parentPort !== null && process.argv.includes(KERNEL_THREAD)) {
+  const port = parentPort;
+  serveKernel({
+    post: (message) => port.postMessage(message),
+    listen: (receive) => void port.on('message', receive),
+  });
+}

@@ -1,0 +1,190 @@
+import type { Arena } from '../arena/arena.js';
+import type { Receive } from '../steering/rules.js';
+
+/**
+ * The kernel contract: the socket calls of the talk (S1-S4), in order. Two kernels implement it: src/soft-kernel and
+ * src/linux-kernel. The control plane is asynchronous, because the soft kernel may run on another thread; the data path
+ * (rings in the arena, and `kick`) is synchronous. ARCHITECTURE.md tables each call against its Linux system calls.
+ */
+export interface Kernel {
+  readonly name: 'soft' | 'linux';
+  /** The memory in which this kernel places rings and in which registered packet buffers must lie. */
+  readonly arena: Arena;
+  /** The interfaces there are. */
+  interfaces(): Promise<InterfaceInfo[]>;
+  /** S1: makes a socket of a packet version. @throws PacketError MODE_UNSUPPORTED, NO_PRIVILEGE */
+  socket(version: PacketVersion): Promise<KernelSocket>;
+  /** Closes every socket and, on the soft kernel, every device; then its thread ends. */
+  close(): Promise<void>;
+}
+
+/** The ring formats: AF_PACKET TPACKET_V2, _V3, the talk's V4, and AF_XDP. */
+export type PacketVersion = 'v2' | 'v3' | 'v4' | 'xdp';
+
+/** The modes of the ladder; the same names on both kernels. */
+export type Mode = 'xdp-zc' | 'xdp-copy' | 'xdp-generic' | 'v4-zc' | 'v4' | 'v3' | 'v2';
+
+/** One interface as its kernel describes it. */
+export interface InterfaceInfo {
+  readonly name: string;
+  readonly driver: string;
+  /** Number of queue pairs. */
+  readonly queues: number;
+  /** Largest packet in bytes, without Ethernet header. */
+  readonly mtu: number;
+  /** Whether the link is up. */
+  readonly up: boolean;
+  /** Link-layer address, "02:00:00:00:00:01". */
+  readonly mac: string;
+  /** Modes that may be tried here. */
+  readonly modes: readonly Mode[];
+  readonly zeroCopy: boolean;
+}
+
+/** One socket, seen from the application: its set-up calls, its kick, its end. */
+export interface KernelSocket {
+  readonly version: PacketVersion;
+  /** S2: registers a packet buffer (V4 PACKET_MEMREG, XDP_UMEM_REG). V2 and V3 have none. */
+  registerMemory(memory: MemoryRegistration): Promise<void>;
+  /** S3: sizes the rings. */
+  createRings(rings: RingRequest): Promise<void>;
+  /** S3: maps them into the arena. */
+  map(): Promise<SocketMaps>;
+  /** S3, S4: binds to an interface (and queue) in one mode, and says what it got. The rings may hold frames already. */
+  bind(request: BindRequest): Promise<Binding>;
+  /**
+   * Changes what a bound socket receives, while traffic runs (Q4).
+   * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, QUEUE_SHARED
+   */
+  steer(receive: Receive): Promise<void>;
+  /** Data path: asks the kernel to look at a ring. Called when the ring's wake word says so (F1). */
+  kick(direction: Direction): void;
+  /**
+   * Waits until `ready()` holds, the time is over or the signal is aborted, without blocking the event loop.
+   * @returns whether it is ready. Rejects with the signal's reason when aborted.
+   */
+  wait(ready: () => boolean, options: WaitOptions): Promise<boolean>;
+  /** The same, blocking this thread (F1, Q7: busy polling asked for by the program). */
+  waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean;
+  statistics(): Promise<KernelStatistics>;
+  /**
+   * The kernel lets go: no packet moves any more, and the frames in the rings are the application's again. The rings stay
+   * readable, so that it can collect them. Idempotent.
+   */
+  unbind(): Promise<void>;
+  /** Unbinds and unmaps the rings. Idempotent. */
+  close(): Promise<void>;
+}
+
+export type Direction = 'receive' | 'transmit';
+
+/** A packet buffer as the kernel sees it. */
+export interface MemoryRegistration {
+  /** Arena offset in bytes, aligned to the frame size. */
+  readonly base: number;
+  readonly frames: number;
+  /** Bytes per frame: a power of two. */
+  readonly frameSize: number;
+  /** User headroom in bytes in front of each packet: a multiple of 64, behind the kernel's own 256. */
+  readonly headroom: number;
+}
+
+/** Ring sizes. Entries are powers of two; 0 or absence means "no such ring". */
+export interface RingRequest {
+  /** V4 and XDP: descriptors. V2: frames. V3: blocks. */
+  readonly receive: number;
+  /** V4 and XDP: descriptors. V2 and V3: frames. */
+  readonly transmit: number;
+  /** XDP: descriptors of the fill and completion rings. */
+  readonly fill?: number;
+  readonly completion?: number;
+  /** V2, V3: bytes of one ring frame (tp_frame_size), a power of two. */
+  readonly frameSize?: number;
+  /** V3: bytes of one receive block (tp_block_size), a power of two. */
+  readonly blockSize?: number;
+  /** V3: after how many milliseconds a block that is not full is handed over (tp_retire_blk_tov). */
+  readonly retireMilliseconds?: number;
+}
+
+/** Where a socket's rings lie, as arena byte offsets. */
+export interface SocketMaps {
+  /** V4: descriptors. V2: frames. V3: blocks. XDP: the RX ring. */
+  readonly receive?: RingMap;
+  readonly transmit?: RingMap;
+  readonly fill?: RingMap;
+  readonly completion?: RingMap;
+  /** Words (byte offsets) whose bit 0 says "kick me" (XDP_RING_NEED_WAKEUP); for XDP the flags of fill and TX ring. */
+  readonly wakeReceive: number;
+  readonly wakeTransmit: number;
+}
+
+/** One ring in the arena. */
+export interface RingMap {
+  /** First descriptor, frame or block. */
+  readonly base: number;
+  /** Descriptors, frames or blocks. */
+  readonly entries: number;
+  /** Bytes of a descriptor, frame or block. */
+  readonly entryBytes: number;
+  /** Index rings only: producer and consumer words. */
+  readonly producer?: number;
+  readonly consumer?: number;
+  /** V2, V3: bytes of a kernel block (tp_block_size), within which frames do not cross the end. */
+  readonly blockBytes?: number;
+}
+
+export interface BindRequest {
+  readonly interface: string;
+  /** Queue pair; undefined binds to all of them where the version can (V2, V3, V4 in copy mode). */
+  readonly queue?: number;
+  readonly mode: Mode;
+  readonly receive: Receive;
+  /** Whether packets may span several frames (F9; XDP_USE_SG). */
+  readonly segments: boolean;
+}
+
+/** What the kernel did, read back from it. */
+export interface Binding {
+  readonly mode: Mode;
+  readonly queue: number | undefined;
+  /** Whether the ordinary stack and other taps do not see these packets (brief: "What a socket receives"). */
+  readonly exclusive: boolean;
+  /** Largest packet that can be sent, in bytes with its Ethernet header. */
+  readonly largestPacket: number;
+}
+
+export interface WaitOptions {
+  readonly timeoutMilliseconds?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Nanoseconds to spin before sleeping (hybrid waiting, Q7). */
+  readonly spinNanoseconds?: number | undefined;
+}
+
+export interface BlockingWaitOptions {
+  readonly timeoutMilliseconds: number;
+  /** `busy` never sleeps; `sleep` blocks in the kernel. */
+  readonly how: 'busy' | 'sleep';
+}
+
+/** Places where packets can be lost; every drop has one. */
+export const DROP_PLACES = [
+  'wire', // the wire lost it (fault injection, a full patch cable, link down)
+  'nic-oversize', // longer than the device takes
+  'nic-no-descriptor', // the device had no receive descriptor left
+  'fill-ring-empty', // the application had posted no frame
+  'receive-ring-full', // the application did not take packets in time
+  'invalid-descriptor', // the application posted a descriptor that names no valid frame
+  'too-long', // does not fit a frame or ring slot
+  'xdp-verdict',
+  'no-socket', // nobody, not even the ordinary stack, wanted it
+  'transmit-error', // the device could not send it
+] as const;
+
+export type DropPlace = (typeof DROP_PLACES)[number];
+
+/** The kernel's counts for one socket, in packets. */
+export interface KernelStatistics {
+  readonly received: number;
+  readonly sent: number;
+  readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
+}

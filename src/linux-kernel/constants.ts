@@ -1,0 +1,116 @@
+// Numbers of the Linux user-space interface, under the names their headers give them.
+
+// <sys/socket.h>, <bits/socket.h>
+export const AF_INET = 2;
+export const AF_XDP = 44;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+/** The descriptor is not inherited by programs that this one starts. */
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+/** The same on x86, ARM and RISC-V, the machines that system-calls.ts admits. */
+export const SO_ERROR = 4;
+export const SOL_XDP = 283;
+export const MSG_DONTWAIT = 0x40;
+
+// <sys/mman.h>
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 0x01;
+export const MAP_PRIVATE = 0x02;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_POPULATE = 0x8000;
+
+// <poll.h>
+export const POLLIN = 0x1;
+
+// <linux/if_xdp.h>: socket options
+export const XDP_MMAP_OFFSETS = 1;
+export const XDP_RX_RING = 2;
+export const XDP_TX_RING = 3;
+export const XDP_UMEM_REG = 4;
+export const XDP_UMEM_FILL_RING = 5;
+export const XDP_UMEM_COMPLETION_RING = 6;
+export const XDP_STATISTICS = 7;
+export const XDP_OPTIONS = 8;
+/** Since Linux 6.17: packets that one sendto may send in copy mode (32 before, and by default). */
+export const XDP_MAX_TX_SKB_BUDGET = 9;
+
+// <linux/if_xdp.h>: sockaddr_xdp.sxdp_flags
+export const XDP_SHARED_UMEM = 1 << 0;
+export const XDP_COPY = 1 << 1;
+export const XDP_ZEROCOPY = 1 << 2;
+export const XDP_USE_NEED_WAKEUP = 1 << 3;
+/** Since Linux 6.6: packets may span several frames. */
+export const XDP_USE_SG = 1 << 4;
+
+// <linux/if_xdp.h>: the rest
+/** Bit of a ring's flags word: the kernel sleeps and wants a kick. */
+export const XDP_RING_NEED_WAKEUP = 1 << 0;
+/** xdp_options.flags: the socket got zero-copy. */
+export const XDP_OPTIONS_ZEROCOPY = 1 << 0;
+/** mmap offsets, in bytes, that name the ring to map. */
+export const XDP_PGOFF_RX_RING = 0;
+export const XDP_PGOFF_TX_RING = 0x80000000;
+export const XDP_UMEM_PGOFF_FILL_RING = 0x100000000;
+export const XDP_UMEM_PGOFF_COMPLETION_RING = 0x180000000;
+
+// <linux/bpf.h>: bpf(2) commands
+export const BPF_MAP_CREATE = 0;
+export const BPF_MAP_UPDATE_ELEM = 2;
+export const BPF_MAP_DELETE_ELEM = 3;
+export const BPF_PROG_LOAD = 5;
+export const BPF_PROG_TEST_RUN = 10;
+export const BPF_LINK_CREATE = 28;
+
+// <linux/bpf.h>: types, helpers
+export const BPF_MAP_TYPE_XSKMAP = 17;
+export const BPF_PROG_TYPE_XDP = 6;
+/** enum bpf_attach_type: the attach type of XDP links. */
+export const BPF_XDP = 37;
+export const BPF_FUNC_redirect_map = 51;
+export const XDP_PASS = 2;
+export const XDP_TX = 3;
+/** Bytes that the kernel keeps free in front of a received packet. */
+export const XDP_PACKET_HEADROOM = 256;
+/** Second word's source register of a 64-bit load: the immediate is a map's file descriptor. */
+export const BPF_PSEUDO_MAP_FD = 1;
+/** bpf_attr.prog_flags, since Linux 5.18: the program takes packets of several fragments. */
+export const BPF_F_XDP_HAS_FRAGS = 1 << 5;
+/** bpf_attr.test.flags: the packets really leave through the device. */
+export const BPF_F_TEST_XDP_LIVE_FRAMES = 1 << 1;
+
+// <linux/if_link.h>: where on the way of a packet the program runs
+export const XDP_FLAGS_SKB_MODE = 1 << 1;
+export const XDP_FLAGS_DRV_MODE = 1 << 2;
+
+// <linux/sockios.h>, <linux/ethtool.h>, <linux/if.h>, <linux/if_arp.h>, <linux/if_ether.h>
+export const SIOCETHTOOL = 0x8946;
+export const ETHTOOL_GDRVINFO = 3;
+export const IFF_UP = 1 << 0;
+/** Bytes of an interface name with its final zero. */
+export const IFNAMSIZ = 16;
+export const ARPHRD_LOOPBACK = 772;
+/** Bytes of an Ethernet header. */
+export const ETH_HLEN = 14;
+
+// <errno-base.h>, <errno.h>: the ones this code decides by
+export const EPERM = 1;
+export const ENXIO = 6;
+export const EAGAIN = 11;
+export const ENOMEM = 12;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const EEXIST = 17;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const ENOSPC = 28;
+export const ERANGE = 34;
+export const ENOPROTOOPT = 92;
+export const EOPNOTSUPP = 95;
+export const EAFNOSUPPORT = 97;
+export const ENETDOWN = 100;
+export const ENOBUFS = 105;
+/** Kernel-internal "not supported"; some drivers let it escape. */
+export const ENOTSUPP = 524;

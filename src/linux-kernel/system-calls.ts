@@ -1,0 +1,210 @@
+import { endianness } from 'node:os';
+import { PacketError } from '../errors.js';
+import { MSG_DONTWAIT } from './constants.js';
+import { Struct } from './struct.js';
+
+/** Number of bpf(2), which has no function in the C library, by machine (asm/unistd.h). */
+const BPF_CALL: Readonly<Partial<Record<string, number>>> = { x64: 321, arm64: 280, riscv64: 280, loong64: 280 };
+
+/** A C function as koffi hands it out. */
+type Native = (...arguments_: unknown[]) => number | bigint;
+
+/** Watches a descriptor on the event loop. The callback runs outside any promise or timer: it must hand over by `setImmediate`. */
+export interface DescriptorWatch {
+  start(events: { readable: boolean }, callback: () => void): void;
+  stop(): void;
+  close(): void;
+}
+
+/** The part of koffi that is used here. */
+interface Koffi {
+  load(path: string | null): { func(declaration: string): Native };
+  address(view: ArrayBufferView): bigint;
+  errno(): number;
+  node: { poll(descriptor: number, events: { readable: boolean }, callback: () => void): DescriptorWatch };
+}
+
+/**
+ * The system calls that the Linux kernel behind the contract is made of. This is the only file that knows the foreign
+ * function library; it loads it when the first socket is made, so that programs on the soft kernel never need it.
+ *
+ * Every call returns its result, or minus its errno: nothing here throws, so that the data path may use it. Descriptors are
+ * plain numbers; whoever made one closes it.
+ */
+export class SystemCalls {
+  static #loading: Promise<SystemCalls> | undefined;
+  readonly #koffi: Koffi;
+  readonly #bpfCall: number;
+  readonly #socket: Native;
+  readonly #setsockopt: Native;
+  readonly #getsockopt: Native;
+  readonly #bind: Native;
+  readonly #mmap: Native;
+  readonly #sendto: Native;
+  readonly #recvfrom: Native;
+  readonly #poll: Native;
+  readonly #ioctl: Native;
+  readonly #close: Native;
+  readonly #syscall: Native;
+  readonly #nameToIndex: Native;
+  /** struct pollfd, for `poll`. */
+  readonly #pollfd = new Struct(8);
+
+  private constructor(koffi: Koffi, bpfCall: number) {
+    this.#koffi = koffi;
+    this.#bpfCall = bpfCall;
+    const c = loadC(koffi);
+    this.#socket = c.func('int socket(int, int, int)');
+    this.#setsockopt = c.func('int setsockopt(int, int, int, void*, int)');
+    this.#getsockopt = c.func('int getsockopt(int, int, int, void*, void*)');
+    this.#bind = c.func('int bind(int, void*, int)');
+    this.#mmap = c.func('int64_t mmap(int64_t, size_t, int, int, int, int64_t)');
+    this.#sendto = c.func('long sendto(int, void*, size_t, int, void*, int)');
+    this.#recvfrom = c.func('long recvfrom(int, void*, size_t, int, void*, void*)');
+    this.#poll = c.func('int poll(void*, unsigned long, int)');
+    this.#ioctl = c.func('int ioctl(int, unsigned long, void*)');
+    this.#close = c.func('int close(int)');
+    this.#syscall = c.func('long syscall(long, int, void*, int)');
+    this.#nameToIndex = c.func('unsigned int if_nametoindex(const char*)');
+  }
+
+  /**
+   * The system calls of this process.
+   *
+   * @throws PacketError UNSUPPORTED_PLATFORM off Linux, on a machine that is not 64-bit little-endian, or where koffi does
+   *   not load
+   */
+  static load(): Promise<SystemCalls> {
+    SystemCalls.#loading ??= SystemCalls.#load(process.platform, process.arch);
+    return SystemCalls.#loading;
+  }
+
+  /** `load` for a given platform and machine, so that refusals can be tested anywhere. */
+  static async loadFor(platform: string, machine: string): Promise<SystemCalls> {
+    return SystemCalls.#load(platform, machine);
+  }
+
+  static async #load(platform: string, machine: string): Promise<SystemCalls> {
+    const remedy = "use the soft kernel (interface 'soft:...'), which runs everywhere";
+    if (platform !== 'linux') {
+      throw new PacketError('UNSUPPORTED_PLATFORM', `packet sockets on real interfaces need Linux, not ${platform}`, {
+        remedy,
+      });
+    }
+    const bpfCall = BPF_CALL[machine];
+    if (bpfCall === undefined || endianness() !== 'LE') {
+      throw new PacketError(
+        'UNSUPPORTED_PLATFORM',
+        `packet sockets on real interfaces do not know the machine ${machine}`,
+        { remedy },
+      );
+    }
+    try {
+      const module = (await import('koffi')) as unknown as { default: Koffi };
+      return new SystemCalls(module.default, bpfCall);
+    } catch (cause) {
+      throw new PacketError(
+        'UNSUPPORTED_PLATFORM',
+        `the package koffi, which makes the system calls, does not load: ${String(cause)}`,
+        {
+          cause,
+          remedy: `reinstall it (npm install koffi), or ${remedy}`,
+        },
+      );
+    }
+  }
+
+  /** Where a shared memory or a structure lies in this process. Both stay there. */
+  address(memory: ArrayBufferView | Struct): bigint {
+    return this.#koffi.address(memory instanceof Struct ? memory.bytes : memory);
+  }
+
+  #result(value: number | bigint): number {
+    return value < 0 ? -this.#koffi.errno() : Number(value);
+  }
+
+  socket(domain: number, type: number, protocol: number): number {
+    return this.#result(this.#socket(domain, type, protocol));
+  }
+
+  setsockopt(descriptor: number, level: number, option: number, value: Struct): number {
+    return this.#result(this.#setsockopt(descriptor, level, option, value.bytes, value.length));
+  }
+
+  setsockoptU32(descriptor: number, level: number, option: number, value: number): number {
+    return this.setsockopt(descriptor, level, option, new Struct(4).u32(0, value));
+  }
+
+  /** Fills in `value`. @returns bytes that the kernel wrote, or minus errno */
+  getsockopt(descriptor: number, level: number, option: number, value: Struct): number {
+    const length = new Struct(4).u32(0, value.length);
+    const result = this.#result(this.#getsockopt(descriptor, level, option, value.bytes, length.bytes));
+    return result < 0 ? result : length.readU32(0);
+  }
+
+  bind(descriptor: number, address: Struct): number {
+    return this.#result(this.#bind(descriptor, address.bytes, address.length));
+  }
+
+  /**
+   * Replaces the pages at an address by others (`flags` must hold MAP_FIXED, which is all this code uses).
+   * @param offset bytes; for sockets it names the ring
+   * @returns 0 or minus errno
+   */
+  mmap(address: bigint, length: number, protection: number, flags: number, descriptor: number, offset: number): number {
+    const at = this.#mmap(address, length, protection, flags, descriptor, offset);
+    return BigInt(at) === address ? 0 : -this.#koffi.errno();
+  }
+
+  /** Data path: asks the kernel to look at the TX ring, without waiting. @returns 0 or minus errno */
+  sendNothing(descriptor: number): number {
+    return this.#sendto(descriptor, null, 0, MSG_DONTWAIT, null, 0) < 0 ? -this.#koffi.errno() : 0;
+  }
+
+  /** Data path: asks the kernel to look at the fill ring, without waiting. @returns 0 or minus errno */
+  receiveNothing(descriptor: number): number {
+    return this.#recvfrom(descriptor, null, 0, MSG_DONTWAIT, null, null) < 0 ? -this.#koffi.errno() : 0;
+  }
+
+  /** Blocks this thread until the descriptor has one of `events`. @returns the events it has, 0 when the time is over, or minus errno */
+  poll(descriptor: number, events: number, timeoutMilliseconds: number): number {
+    this.#pollfd.i32(0, descriptor).u16(4, events).u16(6, 0);
+    const result = this.#result(this.#poll(this.#pollfd.bytes, 1, timeoutMilliseconds));
+    return result <= 0 ? result : this.#pollfd.readU32(4) >>> 16;
+  }
+
+  /** Watches a descriptor on the event loop of this thread, level-triggered. */
+  watch(descriptor: number, callback: () => void): DescriptorWatch {
+    return this.#koffi.node.poll(descriptor, { readable: true }, callback);
+  }
+
+  ioctl(descriptor: number, request: number, argument: Struct): number {
+    const result = this.#result(this.#ioctl(descriptor, request, argument.bytes));
+    argument.keep();
+    return result;
+  }
+
+  close(descriptor: number): number {
+    return this.#result(this.#close(descriptor));
+  }
+
+  /** bpf(2). @returns a descriptor, 0, or minus errno */
+  bpf(command: number, attributes: Struct): number {
+    const result = this.#result(this.#syscall(this.#bpfCall, command, attributes.bytes, attributes.length));
+    attributes.keep();
+    return result;
+  }
+
+  /** Index of an interface of this thread's network namespace; 0 when there is none of that name. */
+  interfaceIndex(name: string): number {
+    return Number(this.#nameToIndex(name));
+  }
+}
+
+function loadC(koffi: Koffi): { func(declaration: string): Native } {
+  try {
+    return koffi.load('libc.so.6');
+  } catch {
+    return koffi.load(null); // musl has no such file; node itself is linked to it
+  }
+}

@@ -1,0 +1,219 @@
+import type { Arena } from '../arena/arena.js';
+import { PacketError } from '../errors.js';
+import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
+import type { Receive } from '../steering/rules.js';
+import {
+  AF_XDP,
+  EBUSY,
+  EINVAL,
+  ENETDOWN,
+  ENOBUFS,
+  ENODEV,
+  ENOMEM,
+  ENOTSUPP,
+  EOPNOTSUPP,
+  ETH_HLEN,
+  SOL_XDP,
+  XDP_COPY,
+  XDP_OPTIONS,
+  XDP_OPTIONS_ZEROCOPY,
+  XDP_PACKET_HEADROOM,
+  XDP_SHARED_UMEM,
+  XDP_UMEM_REG,
+  XDP_USE_NEED_WAKEUP,
+  XDP_USE_SG,
+  XDP_ZEROCOPY,
+} from './constants.js';
+import type { LinuxInterface } from './interfaces.js';
+import { Struct } from './struct.js';
+import { type Meanings, systemCallError } from './system-call-error.js';
+import type { SystemCalls } from './system-calls.js';
+
+/** The modes of AF_XDP sockets. */
+export type BoundMode = Extract<Mode, 'xdp-zc' | 'xdp-copy' | 'xdp-generic'>;
+
+/** Most frames of one packet in copy mode, as the kernel is usually built (CONFIG_MAX_SKB_FRAGS and the head). */
+const MOST_FRAMES_PER_PACKET = 18;
+
+/**
+ * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
+ *
+ * @returns the queue and mode to bind
+ * @throws PacketError MODE_UNSUPPORTED, NO_QUEUE, FRAME_TOO_SMALL, RULES_UNSUPPORTED, INVALID_OPTION
+ */
+export function checkBinding(
+  request: BindRequest,
+  device: LinuxInterface,
+  memory: MemoryRegistration,
+  receives: boolean,
+  transmits: boolean,
+): { queue: number; mode: BoundMode } {
+  const { mode, receive } = request;
+  if (mode !== 'xdp-zc' && mode !== 'xdp-copy' && mode !== 'xdp-generic') {
+    throw new PacketError('MODE_UNSUPPORTED', `mode ${mode} is not one of an AF_XDP socket`);
+  }
+  checkReceive(receive, receives);
+  const queue = checkQueue(request.queue, device, receive === 'all', transmits);
+  // Without packets of several frames, a longer packet would be dropped, or the driver refuse.
+  const needed = device.mtu + ETH_HLEN;
+  const room = memory.frameSize - XDP_PACKET_HEADROOM - memory.headroom;
+  if (receive === 'all' && !request.segments && needed > room && device.driver !== 'loopback') {
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${device.name} have up to ${needed} bytes, and a frame has room for ${room}`,
+      {
+        remedy:
+          memory.frameSize < 4096 && needed <= 4096 - XDP_PACKET_HEADROOM - memory.headroom
+            ? 'frameSize: 4096'
+            : `ip link set dev ${device.name} mtu ${4096 - XDP_PACKET_HEADROOM - memory.headroom - ETH_HLEN}, and frameSize: 4096`,
+      },
+    );
+  }
+  return { queue, mode };
+}
+
+/** What this kernel can be told to receive. @throws PacketError RULES_UNSUPPORTED, INVALID_OPTION */
+export function checkReceive(receive: Receive, hasRing: boolean): asserts receive is 'all' | 'none' {
+  if (receive !== 'all' && receive !== 'none') {
+    throw new PacketError('RULES_UNSUPPORTED', 'the Linux kernel does not steer by rules yet', {
+      remedy: "receive: 'all', and pick the packets in the program",
+    });
+  }
+  if (receive === 'all' && !hasRing) {
+    throw new PacketError('INVALID_OPTION', "receive: 'all' asks for packets, and the socket has no RX ring");
+  }
+}
+
+/** Two of the kernel's silences: a queue without a receive side gets no packets, one without a send side sends none. */
+function checkQueue(wanted: number | undefined, device: LinuxInterface, receives: boolean, transmits: boolean): number {
+  const { name, queues, receiveQueues, transmitQueues } = device;
+  if (wanted === undefined && queues !== 1) {
+    throw new PacketError('NO_QUEUE', `${name} has ${queues} queues, and an AF_XDP socket is bound to one`, {
+      remedy: `name one (queue: 0 to ${queues - 1}); \`ethtool -L ${name} combined 1\` sends everything to queue 0`,
+    });
+  }
+  const queue = wanted ?? 0;
+  const valid = Number.isInteger(queue) && queue >= 0 && queue < queues;
+  if (valid && !(receives && queue >= receiveQueues) && !(transmits && queue >= transmitQueues)) return queue;
+  const has =
+    receiveQueues === transmitQueues ? `${queues}` : `${receiveQueues} receive and ${transmitQueues} transmit queues`;
+  throw new PacketError(
+    'NO_QUEUE',
+    `queue: ${String(wanted)} does not exist on ${name}, which has ${has}, counted from 0`,
+    {
+      remedy: `\`ethtool -l ${name}\` shows the queues, \`ethtool -L ${name}\` changes their number`,
+    },
+  );
+}
+
+/** What binding needs. */
+export interface BindFacts {
+  readonly calls: SystemCalls;
+  readonly arena: Arena;
+  readonly descriptor: number;
+  readonly device: LinuxInterface;
+  readonly queue: number;
+  readonly mode: BoundMode;
+  readonly memory: MemoryRegistration;
+  readonly segments: boolean;
+}
+
+/**
+ * Binds, with the socket's own registration of the packet buffer or with another socket's of the same device.
+ *
+ * @param owner descriptor of that other socket
+ * @returns whether it is bound; false when another socket has the queue
+ * @throws PacketError for everything else
+ */
+export function bindQueue(facts: BindFacts, owner: number | undefined): boolean {
+  const { calls, descriptor, device, queue, mode, segments } = facts;
+  const copyOrNot = mode === 'xdp-zc' ? XDP_ZEROCOPY : XDP_COPY;
+  // A sharing socket inherits the first one's mode, and may not name one.
+  const flags = owner === undefined ? copyOrNot | XDP_USE_NEED_WAKEUP | (segments ? XDP_USE_SG : 0) : XDP_SHARED_UMEM;
+  const address = new Struct(16) // struct sockaddr_xdp
+    .u16(0, AF_XDP)
+    .u16(2, flags)
+    .u32(4, device.index)
+    .u32(8, queue)
+    .u32(12, owner ?? 0);
+  const result = calls.bind(descriptor, address);
+  if (result < 0 && result !== -EBUSY) throw bindError(facts, -result);
+  return result >= 0;
+}
+
+/** The error for a failed bind. */
+export function bindError(facts: BindFacts, errno: number): PacketError {
+  const what = `bind to queue ${facts.queue} of ${facts.device.name} in ${facts.mode}`;
+  return systemCallError('bind AF_XDP', errno, what, bindMeanings(facts));
+}
+
+/** Registers the packet buffer with the socket. @throws PacketError NO_PRIVILEGE (locked memory), SYSTEM_CALL */
+export function registerMemory({ calls, arena, descriptor, memory }: BindFacts): void {
+  const { base, frames, frameSize, headroom } = memory;
+  // struct xdp_umem_reg without the fields that newer kernels have at its end: flags are zero, and older ones take this size.
+  const registration = new Struct(28 + 4)
+    .u64(0, calls.address(arena.u8) + BigInt(base))
+    .u64(8, frames * frameSize)
+    .u32(16, frameSize)
+    .u32(20, headroom);
+  const result = calls.setsockopt(descriptor, SOL_XDP, XDP_UMEM_REG, registration);
+  if (result < 0) {
+    const kilobytes = Math.ceil((frames * frameSize) / 1024);
+    throw systemCallError('setsockopt XDP_UMEM_REG', -result, `register a packet buffer of ${kilobytes} KiB`, {
+      [ENOBUFS]: {
+        code: 'NO_PRIVILEGE',
+        why: 'it exceeds the locked memory that the program may have',
+        remedy: `raise the limit (\`ulimit -l ${kilobytes * 2}\` as root, LimitMEMLOCK= in systemd), give the program CAP_IPC_LOCK, or use fewer frames`,
+      },
+    });
+  }
+}
+
+function bindMeanings({ device, queue, mode, segments }: BindFacts): Meanings {
+  const { name, driver } = device;
+  const noZeroCopy = {
+    code: 'NO_DRIVER_ZEROCOPY',
+    why: `the driver ${driver || 'of this interface'} has no zero-copy, or not with these settings`,
+    remedy:
+      "use mode 'xdp-copy'; drivers with zero-copy are ice, i40e, ixgbe, igb, igc, mlx5, virtio_net (from Linux 6.11) and others",
+  } as const;
+  const noSegments = {
+    code: 'MODE_UNSUPPORTED',
+    why: 'this kernel has no packets of several frames',
+    remedy: 'Linux from 6.6, or open the socket without segments',
+  } as const;
+  return {
+    ...(segments ? { [EINVAL]: noSegments } : {}),
+    [EBUSY]: {
+      code: 'QUEUE_BUSY',
+      why: `another AF_XDP socket has queue ${queue}`,
+      remedy: '`ss --xdp -p` names its process; close it, or take another queue',
+    },
+    [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone' },
+    [ENETDOWN]: {
+      code: 'NO_INTERFACE',
+      why: 'the interface is down',
+      remedy: `ip link set dev ${name} up`,
+    },
+    [ENOMEM]: {
+      code: 'SYSTEM_CALL',
+      why: 'the kernel has no memory for it',
+      remedy: 'use fewer frames or shorter rings',
+    },
+    ...(mode === 'xdp-zc' ? { [EOPNOTSUPP]: noZeroCopy, [ENOTSUPP]: noZeroCopy, [EINVAL]: noZeroCopy } : {}),
+  };
+}
+
+/** Reads the mode back from the kernel (XDP_OPTIONS). Native and generic differ in the program's link, not in the socket. */
+export function boundMode(calls: SystemCalls, descriptor: number, wanted: BoundMode): BoundMode {
+  const options = new Struct(4);
+  const result = calls.getsockopt(descriptor, SOL_XDP, XDP_OPTIONS, options);
+  if (result < 0) throw systemCallError('getsockopt XDP_OPTIONS', -result, 'ask which mode the socket got');
+  if ((options.readU32(0) & XDP_OPTIONS_ZEROCOPY) !== 0) return 'xdp-zc';
+  return wanted === 'xdp-zc' ? 'xdp-copy' : wanted;
+}
+
+/** Largest packet, in bytes with its Ethernet header, that interface and frames can send. */
+export function largestPacket(device: LinuxInterface, memory: MemoryRegistration, segments: boolean): number {
+  return Math.min(device.mtu + ETH_HLEN, memory.frameSize * (segments ? MOST_FRAMES_PER_PACKET : 1));
+}

@@ -1,0 +1,21 @@
+// The hardware descriptors of the soft NIC: 16 bytes, in the NIC's own memory. Only driver and device see them (I2). As on real
+// devices the driver writes one format and the device writes another over it; the status word is last and 0 until then. The
+// data-moving routines (src/arena/routines/assembly) know the same layout.
+//
+//                    word 0     word 1     word 2      word 3
+//   receive, read    address    -          -           0
+//   receive, back    RSS hash   -          -           status (bits 0-7), length (8-31)
+//   transmit, read   address    length     command     0
+//   transmit, back   (as read)                         status
+//
+// The room of receive frames is a register of the queue: they are all alike.
+
+export const HARDWARE_DESCRIPTOR_BYTES = 16;
+/** Write-back of received packets: where the length in bytes is, in the status word. */
+export const LENGTH_SHIFT = 8;
+/** Status: the device has finished with the descriptor. */
+export const STATUS_DONE = 1;
+/** Status and command: last descriptor of its packet. */
+export const END_OF_PACKET = 2;
+/** Status of a transmit descriptor: not sent, the link is down. */
+export const STATUS_LINK_DOWN = 4;

@@ -1,0 +1,61 @@
+import { CONTINUES, type PacketArray } from './packet-array.js';
+
+/**
+ * A frame set (K2): a view of consecutive entries of a packet array. One packet, or a region such as what can be flushed.
+ * A view is made once and moved over the array, so that walking allocates nothing:
+ *
+ *     for (let more = set.firstPacket(array, array.start, array.current); more; more = set.nextPacket()) ...
+ */
+export class FrameSet {
+  array: PacketArray | undefined;
+  /** First entry and one past the last, free-running. */
+  start = 0;
+  end = 0;
+  #limit = 0;
+
+  /** Frames in the set. */
+  get frames(): number {
+    return (this.end - this.start) | 0;
+  }
+
+  /** Bytes of all frames together. */
+  get bytes(): number {
+    const array = this.array;
+    if (array === undefined) return 0;
+    let sum = 0;
+    for (let i = this.start; i !== this.end; i = (i + 1) | 0) sum += array.length[i & array.mask]!;
+    return sum;
+  }
+
+  /** Views all done entries: the flushable region. */
+  flushable(array: PacketArray): this {
+    return this.#view(array, array.start, array.current, array.current);
+  }
+
+  /** Views the first packet between `start` and `limit`; false when there is no whole packet. */
+  firstPacket(array: PacketArray, start: number, limit: number): boolean {
+    this.#view(array, start, start, limit);
+    return this.nextPacket();
+  }
+
+  /** Moves on to the next packet; false when no whole packet is left. */
+  nextPacket(): boolean {
+    const array = this.array;
+    if (array === undefined) return false;
+    this.start = this.end;
+    for (let i = this.start; i !== this.#limit; i = (i + 1) | 0) {
+      if ((array.flags[i & array.mask]! & CONTINUES) !== 0) continue;
+      this.end = (i + 1) | 0;
+      return true;
+    }
+    return false;
+  }
+
+  #view(array: PacketArray, start: number, end: number, limit: number): this {
+    this.array = array;
+    this.start = start;
+    this.end = end;
+    this.#limit = limit;
+    return this;
+  }
+}

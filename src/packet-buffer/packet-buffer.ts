@@ -1,0 +1,148 @@
+import { Arena, PAGE_BYTES, type Region } from '../arena/arena.js';
+import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import type { MemoryRegistration } from '../kernel/contract.js';
+import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
+
+/** Bytes in front of every packet that belong to the kernel, for XDP (S2; Linux XDP_PACKET_HEADROOM). */
+export const KERNEL_HEADROOM_BYTES = 256;
+/** User headroom comes in steps of this many bytes (S2). */
+const HEADROOM_STEP_BYTES = 64;
+
+/** Options of a packet buffer. */
+export interface PacketBufferOptions {
+  /** Number of frames, 8 to 1048576; default 4096. */
+  readonly frames?: number;
+  /**
+   * Bytes per frame, a power of two from 2048; default 2048. Linux takes 2048 and 4096, the soft kernel up to 65536. A frame
+   * holds the kernel's headroom, the user's headroom and a packet or part of one.
+   */
+  readonly frameSize?: number;
+  /** Bytes to keep free in front of each packet, rounded up to 64; default 0. */
+  readonly headroom?: number;
+  /** How many of the frames are for sending (`allocate`); the rest is for receiving. Default: half. */
+  readonly sendFrames?: number;
+  /** The arena to lie in; default the thread's own. */
+  readonly arena?: Arena;
+}
+
+/** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
+export interface PacketBufferShare extends MemoryRegistration {
+  readonly sendFrames: number;
+}
+
+/**
+ * A packet buffer (I5, S2; umem in AF_XDP): equal frames in the arena and the pool of those that are free. It may be
+ * registered several times, with sockets of several devices and kernels (F6).
+ *
+ *     base          base + frameSize                                     base + frames * frameSize
+ *     | frame 0     | frame 1     | ...     | first send frame | ...     | free-frame stacks |
+ *
+ *     one frame:  | kernel headroom 256 | user headroom | packet ... |
+ */
+export class PacketBuffer implements MemoryRegistration {
+  readonly arena: Arena;
+  readonly base: number;
+  readonly frames: number;
+  readonly frameSize: number;
+  readonly headroom: number;
+  readonly sendFrames: number;
+  /** And-mask from an offset in a frame to the frame's first byte. */
+  readonly frameMask: number;
+  /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise. */
+  readonly dataOffset: number;
+  readonly pool: FramePool;
+  readonly #region: Region | undefined;
+  #users = 0;
+  #closed = false;
+
+  private constructor(arena: Arena, share: PacketBufferShare, region: Region | undefined) {
+    this.arena = arena;
+    this.base = share.base;
+    this.frames = share.frames;
+    this.frameSize = share.frameSize;
+    this.headroom = share.headroom;
+    this.sendFrames = share.sendFrames;
+    this.frameMask = ~(share.frameSize - 1);
+    this.dataOffset = KERNEL_HEADROOM_BYTES + share.headroom;
+    const end = share.base + share.frames * share.frameSize;
+    this.pool = new FramePool(arena, end, share.base, share.frameSize, share.frames, share.frames - share.sendFrames);
+    this.#region = region;
+  }
+
+  /**
+   * Makes a packet buffer.
+   *
+   * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
+   */
+  static create(options: PacketBufferOptions = {}): PacketBuffer {
+    const arena = options.arena ?? Arena.default();
+    const frames = checkInteger('frames', options.frames ?? 4096, 8, 2 ** 20);
+    const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? 2048, 2048, 65536);
+    const wanted = checkInteger('headroom', options.headroom ?? 0, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);
+    const headroom = Math.ceil(wanted / HEADROOM_STEP_BYTES) * HEADROOM_STEP_BYTES;
+    checkInteger('headroom, rounded up to 64', headroom, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);
+    const sendFrames = checkInteger('sendFrames', options.sendFrames ?? frames >> 1, 0, frames);
+    const bytes = frames * frameSize + framePoolBytes(frames);
+    if (bytes > 2 ** 31) throw new PacketError('ARENA_EXHAUSTED', `frames × frameSize: ${bytes} bytes exceed 2 GiB`);
+    const region = arena.allocate(bytes, Math.max(frameSize, PAGE_BYTES));
+    const buffer = new PacketBuffer(arena, { base: region.offset, frames, frameSize, headroom, sendFrames }, region);
+    buffer.pool.fill(buffer.base, frameSize, frames);
+    return buffer;
+  }
+
+  /** The same buffer on another thread, which must have adopted the arena. The maker must outlive it. */
+  static attach(share: PacketBufferShare, arena: Arena = Arena.default()): PacketBuffer {
+    return new PacketBuffer(arena, share, undefined);
+  }
+
+  /** What another thread needs for {@link PacketBuffer.attach}. */
+  share(): PacketBufferShare {
+    const { base, frames, frameSize, headroom, sendFrames } = this;
+    return { base, frames, frameSize, headroom, sendFrames };
+  }
+
+  /** Bytes that a packet may fill in a frame when it starts behind the headroom. */
+  get room(): number {
+    return this.frameSize - this.dataOffset;
+  }
+
+  /** Free frames. */
+  free(purpose: FramePurpose): number {
+    return this.pool.free(purpose);
+  }
+
+  /** Whether an arena offset lies in one of the frames. */
+  contains(offset: number): boolean {
+    return offset >= this.base && offset < this.base + this.frames * this.frameSize;
+  }
+
+  /** A socket registers the buffer; `close` is refused until it lets go. */
+  retain(): void {
+    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
+    this.#users++;
+  }
+
+  drop(): void {
+    this.#users--;
+  }
+
+  /**
+   * Gives the memory back to the arena. Idempotent.
+   *
+   * @throws PacketError BUFFER_IN_USE while sockets are registered with it
+   */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#users > 0) {
+      throw new PacketError('BUFFER_IN_USE', `the packet buffer is registered with ${this.#users} socket(s)`, {
+        remedy: 'close the sockets first',
+      });
+    }
+    this.#closed = true;
+    if (this.#region !== undefined) this.arena.free(this.#region);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,357 @@
+import type { Region } from '../arena/arena.js';
+import type { Direction, SocketMaps } from '../kernel/contract.js';
+import { MOST_PARTS } from '../packet-array/packet-array.js';
+import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
+import { PACKET_CONTINUES, PacketBatch } from './packet-batch.js';
+import { RingCounters, type SocketRings } from './socket-rings.js';
+
+/** Bit 0 of a wake word: the kernel sleeps and wants a kick (XDP_RING_NEED_WAKEUP). */
+export const NEED_WAKEUP = 1;
+
+/** Most packets that one copying send moves: what fits the list in one page (12 bytes each). */
+const COPY_BATCH = 256;
+
+/** The part of a kernel socket that rings use on the data path. */
+export interface Kicker {
+  kick(direction: Direction): void;
+}
+
+/** What the user side of a ring format with posted frames is made of. */
+export interface FrameRingsOptions {
+  readonly buffer: PacketBuffer;
+  readonly maps: SocketMaps;
+  readonly kicker: Kicker;
+  /** Keep sent frames for `completions` instead of returning them to the pool (I9). */
+  readonly outcomes: boolean;
+}
+
+/**
+ * The user side of rings whose descriptors name frames of a packet buffer (V4, AF_XDP): everything but the format. The format
+ * classes move whole batches between ring and columns; the abstract methods are called once per batch.
+ */
+export abstract class FrameRings implements SocketRings {
+  readonly counters = new RingCounters();
+  readonly buffer: PacketBuffer;
+  protected readonly i32: Int32Array;
+  protected readonly outcomes: boolean;
+  readonly #kicker: Kicker;
+  readonly #wakeReceive: number;
+  readonly #wakeTransmit: number;
+  readonly #base: number;
+  readonly #bytes: number;
+  readonly #frameMask: number;
+  readonly #frameSize: number;
+  /** Frames on their way between ring and pool. */
+  protected readonly frames = new Int32Array(COPY_BATCH);
+  /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
+  readonly #copyList: Region;
+  #originals: PacketBatch | undefined;
+  /** Largest packet the interface sends, in bytes; set once bound. */
+  largestPacket = 65535;
+
+  constructor({ buffer, maps, kicker, outcomes }: FrameRingsOptions) {
+    this.buffer = buffer;
+    this.i32 = buffer.arena.i32;
+    this.outcomes = outcomes;
+    this.#kicker = kicker;
+    this.#wakeReceive = maps.wakeReceive >> 2;
+    this.#wakeTransmit = maps.wakeTransmit >> 2;
+    this.#base = buffer.base;
+    this.#bytes = buffer.frames * buffer.frameSize;
+    this.#frameMask = buffer.frameMask;
+    this.#frameSize = buffer.frameSize;
+    this.#copyList = buffer.arena.allocate(COPY_BATCH * 12);
+  }
+
+  /** Moves received descriptors into the batch. */
+  protected abstract takeReceived(batch: PacketBatch): number;
+  /** Empty frames that the ring can still take. */
+  protected abstract emptyRoom(): number;
+  /** Posts empty frames (arena offsets) for receiving; there is room for them. */
+  protected abstract postEmpty(frames: Int32Array, from: number, count: number): void;
+  /** Packets' descriptors that can be posted for sending. */
+  protected abstract transmitRoom(): number;
+  /** Posts the first `count` entries of the batch for sending; they are valid and there is room. */
+  protected abstract postTransmit(batch: PacketBatch, count: number): void;
+  /** Moves frames (arena offsets) that came back from sending into `frames`. */
+  protected abstract takeCompleted(frames: Int32Array, limit: number): number;
+  /** The same with offsets, sizes and outcomes. */
+  protected abstract takeOutcomes(batch: PacketBatch): number;
+  /** Takes the frames that are still in the rings or were with the kernel, at most `limit` a call; the kernel has let go. */
+  protected abstract takeRemaining(frames: Int32Array, limit: number): number;
+  abstract readable(): boolean;
+
+  receive(batch: PacketBatch): number {
+    const counters = this.counters;
+    counters.receiveCalls++;
+    let count = this.takeReceived(batch);
+    if (count === 0 && (Atomics.load(this.i32, this.#wakeReceive) & NEED_WAKEUP) !== 0) {
+      counters.kicks++;
+      this.#kicker.kick('receive');
+      count = this.takeReceived(batch);
+    }
+    if (count === 0) return 0;
+    counters.received += count;
+    batch.origin = this;
+    // Frames that were moved elsewhere (sent) leave room; keep the ring filled from the pool, in batches.
+    if (this.emptyRoom() - count >= count) this.fill();
+    return count;
+  }
+
+  /** Posts free frames until the ring is full or the pool is empty. */
+  fill(): void {
+    for (;;) {
+      const room = this.emptyRoom();
+      const wanted = Math.min(room, COPY_BATCH);
+      if (wanted === 0) return;
+      const count = this.buffer.pool.take(this.frames, 0, wanted, 'receive');
+      if (count > 0) this.postEmpty(this.frames, 0, count);
+      if (count < wanted) return;
+    }
+  }
+
+  release(batch: PacketBatch): void {
+    const { offset } = batch;
+    const frames = this.frames;
+    const mask = this.#frameMask;
+    const base = this.#base;
+    const bytes = this.#bytes;
+    let foreign = 0;
+    for (let from = 0; from < batch.length; ) {
+      const limit = Math.min(batch.length - from, COPY_BATCH);
+      let count = 0;
+      for (let i = from; i < from + limit; i++) {
+        const at = offset[i]!;
+        if ((at - base) >>> 0 < bytes) frames[count++] = at & mask;
+        else offset[foreign++] = at;
+      }
+      from += limit;
+      const room = this.emptyRoom();
+      const posted = Math.min(count, room);
+      if (posted > 0) this.postEmpty(frames, 0, posted);
+      if (posted < count) this.buffer.pool.give(frames, posted, count - posted);
+    }
+    this.#releaseForeign(batch, foreign);
+  }
+
+  #releaseForeign(batch: PacketBatch, count: number): void {
+    batch.length = count;
+    const { origin } = batch;
+    if (count > 0 && origin !== null && origin !== this) origin.release(batch);
+    batch.length = 0;
+    batch.origin = null;
+  }
+
+  allocate(batch: PacketBatch, count: number): number {
+    const { offset, size, flags } = batch;
+    const pool = this.buffer.pool;
+    const wanted = Math.min(count, batch.capacity);
+    let taken = pool.take(offset, 0, wanted, 'send');
+    if (taken < wanted && !this.outcomes && this.#reap() > 0) taken += pool.take(offset, taken, wanted - taken, 'send');
+    const start = this.buffer.dataOffset;
+    const room = this.buffer.room;
+    for (let i = 0; i < taken; i++) {
+      offset[i] = offset[i]! + start;
+      size[i] = room;
+      flags[i] = 0;
+    }
+    batch.length = taken;
+    batch.origin = taken > 0 ? this : null;
+    return taken;
+  }
+
+  send(batch: PacketBatch): number {
+    const counters = this.counters;
+    counters.sendCalls++;
+    if (!this.outcomes) this.#reap();
+    let count = batch.length;
+    const room = this.transmitRoom();
+    if (count > room) count = wholePackets(batch, room);
+    if (count > 0) {
+      if (this.#sendable(batch, count)) {
+        this.postTransmit(batch, count);
+        counters.sent += count;
+        batch.dropFirst(count);
+      } else {
+        count = this.#sendOneByOne(batch, count);
+      }
+    }
+    if ((Atomics.load(this.i32, this.#wakeTransmit) & NEED_WAKEUP) !== 0) {
+      counters.kicks++;
+      this.#kicker.kick('transmit');
+    }
+    return count;
+  }
+
+  /** Returns what came back from sending to the pool. */
+  #reap(): number {
+    let total = 0;
+    for (;;) {
+      const count = this.takeCompleted(this.frames, COPY_BATCH);
+      if (count === 0) return total;
+      this.counters.completed += count;
+      this.buffer.pool.give(this.frames, 0, count);
+      total += count;
+      if (count < COPY_BATCH) return total;
+    }
+  }
+
+  /** Whether every one of the first entries lies within one frame of the buffer and fits the interface. */
+  #sendable(batch: PacketBatch, count: number): boolean {
+    const { offset, size, flags } = batch;
+    const base = this.#base;
+    const bytes = this.#bytes;
+    const within = this.#frameSize - 1;
+    const largest = this.largestPacket;
+    let packet = 0;
+    let parts = 0;
+    for (let i = 0; i < count; i++) {
+      const at = offset[i]!;
+      const length = size[i]!;
+      packet += length;
+      if ((at - base) >>> 0 >= bytes || length <= 0 || (at & within) + length > within + 1 || packet > largest)
+        return false;
+      if ((flags[i]! & PACKET_CONTINUES) === 0) packet = parts = 0;
+      else if (++parts >= MOST_PARTS) return false;
+    }
+    return packet === 0;
+  }
+
+  /** The slow way: copies packets of other origin into frames of the buffer, gives back what can never be sent. */
+  #sendOneByOne(batch: PacketBatch, limit: number): number {
+    const { offset, size, flags, origin } = batch;
+    const { arena } = this.buffer;
+    this.#originals ??= new PacketBatch(COPY_BATCH);
+    const originals = this.#originals;
+    const list = this.#copyList.offset >> 2;
+    const count = limit < COPY_BATCH ? limit : wholePackets(batch, COPY_BATCH) || COPY_BATCH;
+    let copies = 0;
+    let taken = 0;
+    let kept = 0;
+    let refused = 0;
+    originals.length = 0;
+    while (taken < count) {
+      let parts = 1;
+      while (taken + parts < count && (flags[taken + parts - 1]! & PACKET_CONTINUES) !== 0) parts++;
+      flags[taken + parts - 1] = flags[taken + parts - 1]! & ~PACKET_CONTINUES; // nothing follows it in this batch
+      const verdict = this.#prepare(batch, taken, parts, originals, list, copies);
+      if (verdict === OUT_OF_FRAMES) break;
+      if (verdict === UNSENDABLE) {
+        refused += parts;
+      } else {
+        copies += verdict;
+        // Compact towards the front, over what was refused.
+        for (let i = 0; i < parts; i++) {
+          offset[kept + i] = offset[taken + i]!;
+          size[kept + i] = size[taken + i]!;
+          flags[kept + i] = flags[taken + i]!;
+        }
+        kept += parts;
+      }
+      taken += parts;
+    }
+    if (copies > 0) arena.routines.copyPackets(list << 2, copies);
+    if (kept > 0) this.postTransmit(batch, kept);
+    this.counters.sent += kept;
+    this.counters.copied += copies;
+    this.counters.unsendable += refused;
+    batch.dropFirst(taken);
+    if (originals.length > 0) {
+      originals.origin = origin;
+      (origin ?? this).release(originals);
+    }
+    return taken;
+  }
+
+  /**
+   * Makes one packet ready: replaces parts that lie elsewhere by frames of the buffer, and lists the copies to make.
+   * @returns copies listed, OUT_OF_FRAMES or UNSENDABLE (its frames are then among the originals)
+   */
+  #prepare(
+    batch: PacketBatch,
+    first: number,
+    parts: number,
+    originals: PacketBatch,
+    list: number,
+    copies: number,
+  ): number {
+    const { offset, size } = batch;
+    const { pool, dataOffset, room } = this.buffer;
+    const i32 = this.i32;
+    let packet = 0;
+    let good = parts <= MOST_PARTS;
+    let foreign = 0;
+    for (let i = first; i < first + parts; i++) {
+      const at = offset[i]!;
+      const length = size[i]!;
+      packet += length;
+      if (length <= 0) good = false;
+      if ((at - this.#base) >>> 0 < this.#bytes) {
+        if ((at & (this.#frameSize - 1)) + length > this.#frameSize) good = false;
+      } else {
+        foreign++;
+        if (length > room || at < 0 || at + length > this.i32.length * 4) good = false;
+      }
+    }
+    if (!good || packet > this.largestPacket) {
+      for (let i = first; i < first + parts; i++) originals.offset[originals.length++] = offset[i]!;
+      return UNSENDABLE;
+    }
+    const frames = pool.take(this.frames, 0, foreign, 'send');
+    if (frames < foreign) {
+      pool.give(this.frames, 0, frames);
+      return OUT_OF_FRAMES; // the packet waits until frames come back
+    }
+    let next = 0;
+    for (let i = first; i < first + parts; i++) {
+      const at = offset[i]!;
+      if ((at - this.#base) >>> 0 < this.#bytes) continue;
+      const to = this.frames[next++]! + dataOffset;
+      const entry = list + (copies + next - 1) * 3;
+      i32[entry] = at;
+      i32[entry + 1] = to;
+      i32[entry + 2] = size[i]!;
+      originals.offset[originals.length++] = at;
+      offset[i] = to;
+    }
+    return foreign;
+  }
+
+  completions(batch: PacketBatch): number {
+    const count = this.takeOutcomes(batch);
+    this.counters.completed += count;
+    if (count > 0) batch.origin = this;
+    return count;
+  }
+
+  writable(): boolean {
+    return this.transmitRoom() > 0;
+  }
+
+  moves(other: SocketRings): boolean {
+    return (
+      other instanceof FrameRings &&
+      other.buffer.base === this.buffer.base &&
+      other.buffer.arena.i32.buffer === this.i32.buffer
+    );
+  }
+
+  close(): void {
+    for (;;) {
+      const count = this.takeRemaining(this.frames, COPY_BATCH);
+      if (count === 0) break;
+      this.buffer.pool.give(this.frames, 0, count);
+    }
+    this.buffer.arena.free(this.#copyList);
+  }
+}
+
+const OUT_OF_FRAMES = -1;
+const UNSENDABLE = -2;
+
+/** The largest number of entries up to `limit` that ends with a whole packet. */
+export function wholePackets(batch: PacketBatch, limit: number): number {
+  let count = limit;
+  while (count > 0 && (batch.flags[count - 1]! & PACKET_CONTINUES) !== 0) count--;
+  return count;
+}

@@ -1,0 +1,61 @@
+import { checkInteger } from '../errors.js';
+import type { SocketRings } from './socket-rings.js';
+
+/** Flag of a batch entry: the packet continues in the next entry (F9; `(RFC)` descriptor flag bit 0, Linux XDP_PKT_CONTD). */
+export const PACKET_CONTINUES = 1;
+
+/** Outcome of a frame that was sent, in `PacketBatch.outcome` (I9). Positive values are errno. */
+export const OUTCOME_SENT = 0;
+/** The kernel handed the frame back and does not tell whether it was sent. */
+export const OUTCOME_UNKNOWN = -1;
+
+/**
+ * The currency of packet sockets: columns that describe up to `capacity` packets. It refers to packets where they lie, in the
+ * arena; it holds no data. Whoever holds the batch holds its frames until they are sent or released (I10).
+ */
+export class PacketBatch {
+  readonly capacity: number;
+  /** Entries in use. */
+  length = 0;
+  /** Arena offset of each packet's first byte. */
+  readonly offset: Int32Array;
+  /** Bytes of each packet; after `allocate`, the bytes there are to write into. */
+  readonly size: Int32Array;
+  /** {@link PACKET_CONTINUES} or 0. */
+  readonly flags: Int32Array;
+  /** After `completions`: {@link OUTCOME_SENT}, {@link OUTCOME_UNKNOWN} or an errno. */
+  readonly outcome: Int32Array;
+  /** When the packet was received, seconds and nanoseconds, where the ring tells (V2, V3); 0 elsewhere. */
+  readonly seconds: Uint32Array;
+  readonly nanoseconds: Uint32Array;
+  /** The rings that the entries came from; null for an empty or self-made batch. */
+  origin: SocketRings | null = null;
+
+  /** @param capacity most packets it can describe, 1 to 65536 */
+  constructor(capacity = 64) {
+    this.capacity = checkInteger('batch capacity', capacity, 1, 65536);
+    this.offset = new Int32Array(capacity);
+    this.size = new Int32Array(capacity);
+    this.flags = new Int32Array(capacity);
+    this.outcome = new Int32Array(capacity);
+    this.seconds = new Uint32Array(capacity);
+    this.nanoseconds = new Uint32Array(capacity);
+  }
+
+  /** Whether `send` on a socket with these rings moves the frames instead of copying them (I5). */
+  movable(to: SocketRings): boolean {
+    return this.origin !== null && to.moves(this.origin);
+  }
+
+  /** Drops the first `count` entries; the rest moves to the front. The frames of those entries are somebody else's now. */
+  dropFirst(count: number): void {
+    const rest = this.length - count;
+    if (rest > 0) {
+      this.offset.copyWithin(0, count, this.length);
+      this.size.copyWithin(0, count, this.length);
+      this.flags.copyWithin(0, count, this.length);
+    }
+    this.length = rest;
+    if (rest === 0) this.origin = null;
+  }
+}

@@ -1,0 +1,64 @@
+import type { PacketBatch } from './packet-batch.js';
+
+/**
+ * The user side of one socket's rings: what a packet socket needs from whatever ring format is underneath. One implementation
+ * per format (v4, xdp, v3, v2), each used on both kernels. All calls are for one thread, none throws, none allocates, and
+ * each is made once per batch.
+ */
+export interface SocketRings {
+  /**
+   * Takes received packets, at most the batch's capacity; the batch must be empty. Packets of several frames are never
+   * split over two batches unless one alone exceeds the capacity. The frames belong to the caller until sent or released.
+   *
+   * @returns packets' entries in the batch; 0 when nothing is there
+   */
+  receive(batch: PacketBatch): number;
+  /** Gives all frames of a batch back, in any order and at any time (I10), and empties it. */
+  release(batch: PacketBatch): void;
+  /**
+   * Gets room to write up to `count` packets into: frames of the buffer, or slots of the kernel's ring. Takes nothing that
+   * receiving needs. The batch must be empty.
+   *
+   * @returns entries obtained, whose `size` is the room in bytes
+   */
+  allocate(batch: PacketBatch, count: number): number;
+  /**
+   * Posts the first n packets of the batch, compacts the batch to the remainder and returns n; short when the ring is full.
+   * Moves frames of its own buffer, copies others (and gives those back to where they came from). A packet that could never
+   * be sent (too long, outside the buffer) is counted, given back and skipped.
+   */
+  send(batch: PacketBatch): number;
+  /** With outcomes asked for at opening: frames that came back from sending, theirs to release or send again (I9). */
+  completions(batch: PacketBatch): number;
+  /** Whether `receive` would find something. */
+  readable(): boolean;
+  /** Whether `send` would take something. */
+  writable(): boolean;
+  /** Whether frames received through `other` can be sent here without a copy. */
+  moves(other: SocketRings): boolean;
+  /** What the user side itself counts; plain numbers, updated per batch. */
+  readonly counters: RingCounters;
+  /** Gives the frames that lie in the rings back to their pool; called once, after the kernel has let go of the rings. */
+  close(): void;
+}
+
+/** Counts of the user side, in packets unless they say otherwise. */
+export class RingCounters {
+  received = 0;
+  sent = 0;
+  /** Frames the kernel handed back after sending, and how many of them with an error. */
+  completed = 0;
+  failed = 0;
+  /** Sent by copying, because they came from another buffer or from a V2/V3 ring. */
+  copied = 0;
+  /** Copied out of a V2/V3 ring because more than half of it was held (I10). */
+  copiedOut = 0;
+  /** Could never be sent: too long for a frame, or not in a packet buffer. */
+  unsendable = 0;
+  /** Descriptors that the kernel handed back as invalid, or that named no frame of the buffer. */
+  invalid = 0;
+  /** Calls of `receive` and `send`, and the system calls (kicks) they made; their ratio is what F1 is about. */
+  receiveCalls = 0;
+  sendCalls = 0;
+  kicks = 0;
+}

@@ -1,0 +1,214 @@
+import type { Arena } from '../../arena/arena.js';
+import type { RingRequest, SocketMaps } from '../../kernel/contract.js';
+import { CONTINUES } from '../../packet-array/packet-array.js';
+import type { PacketList } from '../../packet-array/packet-list.js';
+import type { CopyMeans } from '../frame-kernel-rings.js';
+import { KernelRingCounters, type KernelRings } from '../kernel-rings.js';
+import {
+  HANDED_OVER,
+  LENGTH,
+  LINK_ADDRESS_OFFSET,
+  MAC_NET,
+  MAC_OFFSET,
+  NANOSECONDS,
+  NET_OFFSET,
+  SECONDS,
+  SNAPLEN,
+  STATUS,
+  TP_STATUS_KERNEL,
+  TP_STATUS_LOSING,
+  TP_STATUS_USER,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+  V2_TRANSMIT,
+  VLAN,
+} from './layout.js';
+import { hasVlanTag, readVlanTag, removeVlanTag, VLAN_TAG_BYTES, writeLinkAddress } from './link-address.js';
+import { TransmitEnd } from './transmit-end.js';
+
+/** Packets that are handed over together; their copies fit the kernel's copy list. */
+const ROUND = 256;
+/** tp_mac and tp_net of every packet without a VLAN tag. */
+const MAC_AND_NET = MAC_OFFSET | (NET_OFFSET << 16);
+
+/**
+ * The kernel side of TPACKET_V2. A delivery claims slots, copies all packets with one routine, writes the headers as Linux does
+ * and hands the slots over. Packets longer than a slot are cut, as Linux does (snaplen below length tells).
+ */
+export class V2KernelRings implements KernelRings {
+  readonly receive = undefined;
+  readonly transmit: TransmitEnd | undefined;
+  readonly counters = new KernelRingCounters();
+  /** sll_ifindex of delivered packets. */
+  interfaceIndex = 1;
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #means: CopyMeans;
+  readonly #base: number;
+  readonly #entries: number;
+  readonly #shift: number;
+  readonly #room: number;
+  /** The slot to fill next. */
+  #head = 0;
+  /** Slots from `head` on that an atomic load has ordered already. */
+  #ordered = 0;
+  #losing = false;
+  /** Lengths of the packets of a round: what stands in the slots may be written by the application. */
+  readonly #length = new Int32Array(ROUND);
+
+  constructor(arena: Arena, maps: SocketMaps, _request: RingRequest, means: CopyMeans) {
+    const ring = maps.receive;
+    this.#u8 = arena.u8;
+    this.#u16 = arena.u16;
+    this.#means = means;
+    this.#base = ring?.base ?? 0;
+    this.#entries = ring?.entries ?? 0;
+    this.#shift = ring === undefined ? 0 : 31 - Math.clz32(ring.entryBytes);
+    this.#room = ring === undefined ? 0 : ring.entryBytes - MAC_OFFSET;
+    if (maps.transmit) this.transmit = new TransmitEnd(means.i32, maps.transmit, V2_TRANSMIT, this.counters);
+  }
+
+  setLargestPacket(bytes: number): void {
+    if (this.transmit !== undefined) this.transmit.largestPacket = bytes;
+  }
+
+  tick(): void {}
+
+  nextTick(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  transmitPosted(): boolean {
+    return this.transmit?.posted() ?? false;
+  }
+
+  receivePosted(): boolean {
+    return false;
+  }
+
+  deliver(packets: PacketList): void {
+    if (this.#entries === 0) return;
+    const { flags, count } = packets;
+    let next = 0;
+    while (next < count) {
+      const before = next;
+      next = this.#deliverRound(packets, next);
+      if (next === before) break;
+    }
+    if (next === count) return;
+    this.#losing = true;
+    for (; next < count; next++) if ((flags[next]! & CONTINUES) === 0) this.counters.receiveRingFull++;
+  }
+
+  /** Delivers packets from entry `from` on, as many as slots and round allow; returns the entry after the last one. */
+  #deliverRound(packets: PacketList, from: number): number {
+    const { address, length, flags, count } = packets;
+    const { i32, routines, copyList } = this.#means;
+    const lengths = this.#length;
+    const base = this.#base;
+    const shift = this.#shift;
+    const entries = this.#entries;
+    const room = this.#room;
+    // Slots claimed in this round still look free: never go around onto them.
+    const most = Math.min(entries, ROUND);
+    const first = this.#head;
+    let slot = first;
+    let ordered = this.#ordered;
+    let claimed = 0;
+    let next = from;
+    const listStart = copyList >> 2;
+    const listEnd = listStart + ROUND * 3;
+    let list = listStart;
+    while (next < count && claimed < most) {
+      const start = base + (slot << shift);
+      const header = start >> 2;
+      if (ordered <= 0) {
+        if (Atomics.load(i32, header + STATUS) !== TP_STATUS_KERNEL) break;
+        const handedOver = i32[header + HANDED_OVER]!;
+        ordered = handedOver < 0 ? -handedOver | 0 : 1;
+      } else if (i32[header + STATUS] !== TP_STATUS_KERNEL) {
+        ordered = 0; // the count promised too much
+        break;
+      }
+      ordered--;
+      let total = 0;
+      let more = true;
+      while (more && next < count) {
+        const bytes = length[next]!;
+        const piece = Math.min(bytes, room - total);
+        if (piece > 0) {
+          if (list === listEnd) {
+            routines.copyPackets(copyList, ROUND);
+            list = listStart;
+          }
+          i32[list] = address[next]!;
+          i32[list + 1] = start + MAC_OFFSET + total;
+          i32[list + 2] = piece;
+          list += 3;
+        }
+        total += bytes;
+        more = (flags[next]! & CONTINUES) !== 0;
+        next++;
+      }
+      lengths[claimed++] = total;
+      slot = slot + 1 === entries ? 0 : slot + 1;
+    }
+    this.#ordered = ordered;
+    if (claimed === 0) return from;
+    if (list > listStart) routines.copyPackets(copyList, (list - listStart) / 3);
+    this.#handOver(first, claimed, packets);
+    this.#head = slot;
+    return next;
+  }
+
+  /** Writes the headers of `count` filled slots and gives the slots to the application. */
+  #handOver(first: number, count: number, { seconds, nanoseconds }: PacketList): void {
+    const { i32 } = this.#means;
+    const u16 = this.#u16;
+    const lengths = this.#length;
+    const base = this.#base;
+    const shift = this.#shift;
+    const entries = this.#entries;
+    const room = this.#room;
+    const interfaceIndex = this.interfaceIndex;
+    const gate = ((base + (first << shift)) >> 2) + STATUS;
+    let gateStatus = TP_STATUS_USER;
+    let slot = first;
+    for (let i = 0; i < count; i++) {
+      const start = base + (slot << shift);
+      const header = start >> 2;
+      let total = lengths[i]!;
+      let bytes = Math.min(total, room);
+      let mac = start + MAC_OFFSET;
+      let status = TP_STATUS_USER;
+      i32[header + MAC_NET] = MAC_AND_NET;
+      i32[header + VLAN] = 0;
+      if (hasVlanTag(u16, mac, bytes)) {
+        i32[header + VLAN] = readVlanTag(u16, mac);
+        removeVlanTag(this.#u8, mac);
+        mac += VLAN_TAG_BYTES;
+        total -= VLAN_TAG_BYTES;
+        bytes -= VLAN_TAG_BYTES;
+        i32[header + MAC_NET] = MAC_AND_NET + (VLAN_TAG_BYTES | (VLAN_TAG_BYTES << 16));
+        status |= TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
+      }
+      i32[header + LENGTH] = total;
+      i32[header + SNAPLEN] = bytes;
+      i32[header + SECONDS] = seconds;
+      i32[header + NANOSECONDS] = nanoseconds;
+      writeLinkAddress(u16, i32, start + LINK_ADDRESS_OFFSET, mac, interfaceIndex);
+      if (i > 0) {
+        i32[header + HANDED_OVER] = 0;
+        i32[header + STATUS] = status;
+      } else {
+        i32[header + HANDED_OVER] = count;
+        gateStatus = status;
+      }
+      slot = slot + 1 === entries ? 0 : slot + 1;
+    }
+    if (this.#losing) gateStatus |= TP_STATUS_LOSING;
+    this.#losing = false;
+    Atomics.store(i32, gate, gateStatus);
+    this.counters.received += count;
+  }
+}

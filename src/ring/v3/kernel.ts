@@ -1,0 +1,270 @@
+import type { Arena } from '../../arena/arena.js';
+import type { RingRequest, SocketMaps } from '../../kernel/contract.js';
+import { CONTINUES } from '../../packet-array/packet-array.js';
+import type { PacketList } from '../../packet-array/packet-list.js';
+import type { CopyMeans } from '../frame-kernel-rings.js';
+import { KernelRingCounters, type KernelRings } from '../kernel-rings.js';
+import { TP_STATUS_LOSING, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } from '../v2/layout.js';
+import { hasVlanTag, readVlanTag, removeVlanTag, VLAN_TAG_BYTES, writeLinkAddress } from '../v2/link-address.js';
+import { TransmitEnd } from '../v2/transmit-end.js';
+import {
+  BLOCK_FIRST,
+  BLOCK_FIRST_TIME,
+  BLOCK_HEADER_BYTES,
+  BLOCK_LAST_TIME,
+  BLOCK_LENGTH,
+  BLOCK_PACKETS,
+  BLOCK_PRIVATE,
+  BLOCK_SEQUENCE,
+  BLOCK_STATUS,
+  BLOCK_VERSION,
+  BLOCK_VERSION_WORD,
+  HASH,
+  LENGTH,
+  LINK_ADDRESS_OFFSET,
+  MAC_NET,
+  MAC_OFFSET,
+  NANOSECONDS,
+  NET_OFFSET,
+  NEXT_OFFSET,
+  PACKET_ALIGNMENT,
+  PADDING,
+  SECONDS,
+  SNAPLEN,
+  STATUS,
+  TP_STATUS_BLK_TMO,
+  V3_TRANSMIT,
+  VLAN_TCI,
+  VLAN_TPID,
+} from './layout.js';
+
+/** Packets whose copies are made together; they fit the kernel's copy list. */
+const ROUND = 256;
+/** Linux's own, where a socket names none. */
+const DEFAULT_RETIRE_MILLISECONDS = 8;
+/** tp_mac and tp_net of every packet without a VLAN tag. */
+const MAC_AND_NET = MAC_OFFSET | (NET_OFFSET << 16);
+/** A deadline that counts from the next tick on. */
+const FROM_NEXT_TICK = 0;
+
+/**
+ * The kernel side of TPACKET_V3. Packets are packed into the open block, which is handed over when the next packet does not fit,
+ * or when it has been open for the retire time. Then the next block must be free; until it is, packets are lost (Linux: the
+ * queue is frozen). All it knows of blocks it keeps outside the arena; only a block's status is read from there.
+ *
+ *     | block: the user's | block: open, being filled        | block: free | ...
+ *     |                   | desc | packet | packet | <- used |             |
+ */
+export class V3KernelRings implements KernelRings {
+  readonly receive = undefined;
+  readonly transmit: TransmitEnd | undefined;
+  readonly counters = new KernelRingCounters();
+  /** sll_ifindex of delivered packets. */
+  interfaceIndex = 1;
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #means: CopyMeans;
+  readonly #base: number;
+  readonly #blocks: number;
+  readonly #blockBytes: number;
+  readonly #retireNanoseconds: number;
+  /** The block that is open, or will be next. */
+  #block = 0;
+  #open = false;
+  /** Bytes of the open block in use, with its descriptor. */
+  #used = 0;
+  #packets = 0;
+  /** Header of the last packet, as a word index. */
+  #last = 0;
+  #seconds = 0;
+  #nanoseconds = 0;
+  /** Sequence number of the next block: two words. */
+  #sequenceLow = 1;
+  #sequenceHigh = 0;
+  #losing = false;
+  #deadline = Number.POSITIVE_INFINITY;
+  /** Packets of this round that are not copied yet: header (byte offset) and length. */
+  readonly #header = new Int32Array(ROUND);
+  readonly #length = new Int32Array(ROUND);
+  #pending = 0;
+  /** End of the copy list, as a word index. */
+  #list = 0;
+
+  constructor(arena: Arena, maps: SocketMaps, request: RingRequest, means: CopyMeans) {
+    const ring = maps.receive;
+    this.#u8 = arena.u8;
+    this.#u16 = arena.u16;
+    this.#means = means;
+    this.#base = ring?.base ?? 0;
+    this.#blocks = ring?.entries ?? 0;
+    this.#blockBytes = ring?.entryBytes ?? 0;
+    this.#retireNanoseconds = (request.retireMilliseconds || DEFAULT_RETIRE_MILLISECONDS) * 1e6;
+    if (maps.transmit) this.transmit = new TransmitEnd(means.i32, maps.transmit, V3_TRANSMIT, this.counters);
+  }
+
+  setLargestPacket(bytes: number): void {
+    if (this.transmit !== undefined) this.transmit.largestPacket = bytes;
+  }
+
+  transmitPosted(): boolean {
+    return this.transmit?.posted() ?? false;
+  }
+
+  receivePosted(): boolean {
+    return false;
+  }
+
+  nextTick(): number {
+    return this.#deadline;
+  }
+
+  tick(now: number): void {
+    if (!this.#open) return;
+    if (this.#deadline === FROM_NEXT_TICK) this.#deadline = now + this.#retireNanoseconds;
+    else if (now >= this.#deadline) this.#close(TP_STATUS_BLK_TMO);
+  }
+
+  deliver(packets: PacketList): void {
+    if (this.#blocks === 0) return;
+    const { address, length, flags, count, seconds, nanoseconds } = packets;
+    const { i32, routines, copyList } = this.#means;
+    const headers = this.#header;
+    const lengths = this.#length;
+    const blockBytes = this.#blockBytes;
+    const most = blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET;
+    const listStart = copyList >> 2;
+    const listEnd = listStart + ROUND * 3;
+    this.#list = listStart;
+    let next = 0;
+    while (next < count) {
+      let total = length[next]!;
+      let last = next;
+      while ((flags[last]! & CONTINUES) !== 0 && last + 1 < count) total += length[++last]!;
+      const bytes = Math.min(total, most);
+      const size = (MAC_OFFSET + bytes + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
+      // A packet that would fill the block to its last byte goes into the next one, as on Linux, unless it is the only one.
+      if (this.#open && this.#packets > 0 && this.#used + size >= blockBytes) this.#close(0);
+      if (!this.#open && !this.#openBlock(seconds, nanoseconds)) break;
+      if (this.#pending === ROUND) this.#settle();
+      const start = this.#base + this.#block * blockBytes + this.#used;
+      const header = start >> 2;
+      i32[header + NEXT_OFFSET] = size;
+      i32[header + SECONDS] = seconds;
+      i32[header + NANOSECONDS] = nanoseconds;
+      let filled = 0;
+      for (; next <= last; next++) {
+        const part = length[next]!;
+        const piece = Math.min(part, bytes - filled);
+        if (piece <= 0) continue;
+        if (this.#list === listEnd) {
+          routines.copyPackets(copyList, ROUND);
+          this.#list = listStart;
+        }
+        const list = this.#list;
+        i32[list] = address[next]!;
+        i32[list + 1] = start + MAC_OFFSET + filled;
+        i32[list + 2] = piece;
+        this.#list = list + 3;
+        filled += piece;
+      }
+      headers[this.#pending] = start;
+      lengths[this.#pending] = total;
+      this.#pending++;
+      this.#packets++;
+      this.#used += size;
+      this.#last = header;
+      this.#seconds = seconds;
+      this.#nanoseconds = nanoseconds;
+    }
+    this.#settle();
+    if (next === count) return;
+    this.#losing = true;
+    for (; next < count; next++) if ((flags[next]! & CONTINUES) === 0) this.counters.receiveRingFull++;
+  }
+
+  /** Opens the next block; false when the application still has it. */
+  #openBlock(seconds: number, nanoseconds: number): boolean {
+    const { i32 } = this.#means;
+    const start = this.#base + this.#block * this.#blockBytes;
+    const header = start >> 2;
+    if ((Atomics.load(i32, header + BLOCK_STATUS) & TP_STATUS_USER) !== 0) return false;
+    i32[header + BLOCK_VERSION_WORD] = BLOCK_VERSION;
+    i32[header + BLOCK_PRIVATE] = BLOCK_HEADER_BYTES;
+    i32[header + BLOCK_FIRST] = BLOCK_HEADER_BYTES;
+    i32[header + BLOCK_SEQUENCE] = this.#sequenceLow;
+    i32[header + BLOCK_SEQUENCE + 1] = this.#sequenceHigh;
+    i32[header + BLOCK_FIRST_TIME] = seconds;
+    i32[header + BLOCK_FIRST_TIME + 1] = nanoseconds;
+    this.#sequenceLow = (this.#sequenceLow + 1) | 0;
+    if (this.#sequenceLow === 0) this.#sequenceHigh = (this.#sequenceHigh + 1) | 0;
+    this.#open = true;
+    this.#used = BLOCK_HEADER_BYTES;
+    this.#packets = 0;
+    this.#deadline = FROM_NEXT_TICK;
+    return true;
+  }
+
+  /** Hands the open block over. It holds at least one packet. */
+  #close(reason: number): void {
+    this.#settle();
+    const { i32 } = this.#means;
+    const header = (this.#base + this.#block * this.#blockBytes) >> 2;
+    i32[this.#last + NEXT_OFFSET] = 0;
+    i32[header + BLOCK_PACKETS] = this.#packets;
+    i32[header + BLOCK_LENGTH] = this.#used;
+    i32[header + BLOCK_LAST_TIME] = this.#seconds;
+    i32[header + BLOCK_LAST_TIME + 1] = this.#nanoseconds;
+    Atomics.store(i32, header + BLOCK_STATUS, TP_STATUS_USER | reason | (this.#losing ? TP_STATUS_LOSING : 0));
+    // Counted when the application can see them: whoever waits looks when this number grows.
+    this.counters.received += this.#packets;
+    this.#losing = false;
+    this.#open = false;
+    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#block = this.#block + 1 === this.#blocks ? 0 : this.#block + 1;
+  }
+
+  /** Makes the listed copies, then writes the headers of the packets that are now there. */
+  #settle(): void {
+    const count = this.#pending;
+    if (count === 0) return;
+    const { i32, routines, copyList } = this.#means;
+    const u16 = this.#u16;
+    const headers = this.#header;
+    const lengths = this.#length;
+    const most = this.#blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET;
+    const interfaceIndex = this.interfaceIndex;
+    const copies = (this.#list - (copyList >> 2)) / 3;
+    if (copies > 0) routines.copyPackets(copyList, copies);
+    this.#list = copyList >> 2;
+    this.#pending = 0;
+    for (let i = 0; i < count; i++) {
+      const start = headers[i]!;
+      const header = start >> 2;
+      let total = lengths[i]!;
+      let bytes = Math.min(total, most);
+      let mac = start + MAC_OFFSET;
+      let status = TP_STATUS_USER;
+      let macAndNet = MAC_AND_NET;
+      let tag = 0;
+      if (hasVlanTag(u16, mac, bytes)) {
+        tag = readVlanTag(u16, mac);
+        removeVlanTag(this.#u8, mac);
+        mac += VLAN_TAG_BYTES;
+        total -= VLAN_TAG_BYTES;
+        bytes -= VLAN_TAG_BYTES;
+        macAndNet += VLAN_TAG_BYTES | (VLAN_TAG_BYTES << 16);
+        status |= TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
+      }
+      i32[header + SNAPLEN] = bytes;
+      i32[header + LENGTH] = total;
+      i32[header + STATUS] = status;
+      i32[header + MAC_NET] = macAndNet;
+      i32[header + HASH] = 0;
+      i32[header + VLAN_TCI] = tag & 0xffff;
+      i32[header + VLAN_TPID] = tag >>> 16;
+      i32[header + PADDING] = 0;
+      i32[header + PADDING + 1] = 0;
+      writeLinkAddress(u16, i32, start + LINK_ADDRESS_OFFSET, mac, interfaceIndex);
+    }
+  }
+}

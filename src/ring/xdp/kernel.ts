@@ -1,0 +1,290 @@
+import type { MemoryRegistration, RingMap, SocketMaps } from '../../kernel/contract.js';
+import {
+  CONTINUES,
+  type EmptyFrameSource,
+  ERROR_MASK,
+  type FrameSink,
+  type FrameSource,
+  MOST_PARTS,
+  type PacketArray,
+} from '../../packet-array/packet-array.js';
+import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
+import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
+import { KernelRingCounters } from '../kernel-rings.js';
+import { PACKET_CONTINUED } from './layout.js';
+
+/** The kernel side of AF_XDP's four index rings, as Linux treats them (net/xdp/xsk_queue.h describes the checks). */
+export class XdpKernelRings extends FrameKernelRings {
+  readonly receive: XdpReceiveEnd | undefined;
+  readonly transmit: XdpTransmitEnd | undefined;
+
+  constructor(means: CopyMeans, memory: MemoryRegistration, maps: SocketMaps, segments: boolean) {
+    super(means, new KernelRingCounters(), segments);
+    if (maps.receive && maps.fill) {
+      this.receive = new XdpReceiveEnd(means.i32, memory, maps.fill, maps.receive, this.counters);
+    }
+    if (maps.transmit && maps.completion) {
+      this.transmit = new XdpTransmitEnd(means.i32, memory, maps.transmit, maps.completion, this.counters, segments);
+    }
+  }
+
+  transmitPosted(): boolean {
+    return this.transmit?.posted() ?? false;
+  }
+
+  receivePosted(): boolean {
+    return this.receive?.posted() ?? false;
+  }
+}
+
+/** One ring as the kernel sees it. Its own index is kept here; the other side's is read and checked each time. */
+class KernelRing {
+  readonly base: number;
+  readonly entries: number;
+  readonly mask: number;
+  readonly #i32: Int32Array;
+  readonly #own: number;
+  readonly #other: number;
+  /** Our free-running index. */
+  index = 0;
+
+  constructor(i32: Int32Array, map: RingMap, kernelIs: 'producer' | 'consumer') {
+    this.#i32 = i32;
+    this.base = map.base >> 2;
+    this.entries = map.entries;
+    this.mask = map.entries - 1;
+    this.#own = ((kernelIs === 'producer' ? map.producer : map.consumer) ?? 0) >> 2;
+    this.#other = ((kernelIs === 'producer' ? map.consumer : map.producer) ?? 0) >> 2;
+    this.index = Atomics.load(i32, this.#own);
+  }
+
+  /** Entries that the application has posted. An index that makes no sense posts nothing. */
+  posted(): number {
+    const count = (Atomics.load(this.#i32, this.#other) - this.index) | 0;
+    return count >>> 0 > this.entries ? 0 : count;
+  }
+
+  /** Entries that the application has left room for. */
+  room(): number {
+    const used = (this.index - Atomics.load(this.#i32, this.#other)) | 0;
+    return used >>> 0 > this.entries ? 0 : this.entries - used;
+  }
+
+  publish(index: number): void {
+    this.index = index;
+    Atomics.store(this.#i32, this.#own, index);
+  }
+}
+
+/** Fill ring to array, array to RX ring. */
+class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
+  readonly room: number;
+  readonly #i32: Int32Array;
+  readonly #fill: KernelRing;
+  readonly #receive: KernelRing;
+  readonly #base: number;
+  readonly #bytes: number;
+  readonly #frameMask: number;
+  readonly #dataOffset: number;
+  readonly #counters: KernelRingCounters;
+  /** Frames of packets that found the RX ring full: the next to be populated. */
+  readonly #recycled: Int32Array;
+  #recycledCount = 0;
+
+  constructor(
+    i32: Int32Array,
+    memory: MemoryRegistration,
+    fill: RingMap,
+    receive: RingMap,
+    counters: KernelRingCounters,
+  ) {
+    this.#i32 = i32;
+    this.#fill = new KernelRing(i32, fill, 'consumer');
+    this.#receive = new KernelRing(i32, receive, 'producer');
+    this.#base = memory.base;
+    this.#bytes = memory.frames * memory.frameSize;
+    this.#frameMask = ~(memory.frameSize - 1);
+    this.#dataOffset = KERNEL_HEADROOM_BYTES + memory.headroom;
+    this.room = memory.frameSize - this.#dataOffset;
+    this.#counters = counters;
+    this.#recycled = new Int32Array(fill.entries);
+  }
+
+  posted(): boolean {
+    return this.#recycledCount > 0 || this.#fill.posted() > 0;
+  }
+
+  populate(array: PacketArray, limit: number): number {
+    const room = array.room;
+    const wanted = Math.min(limit, room);
+    let count = 0;
+    while (count < wanted && this.#recycledCount > 0) {
+      array.add(this.#recycled[--this.#recycledCount]! + this.#dataOffset, 0, 0, 0);
+      count++;
+    }
+    const ring = this.#fill;
+    const posted = ring.posted();
+    if (posted === 0 || count === wanted) return count;
+    const i32 = this.#i32;
+    const { base, mask } = ring;
+    const { address, mask: arrayMask } = array;
+    const first = this.#base + this.#dataOffset;
+    let index = ring.index;
+    let end = array.end;
+    for (let left = posted; left > 0 && count < wanted; left--) {
+      const entry = base + ((index & mask) << 1);
+      index = (index + 1) | 0;
+      const at = i32[entry]!;
+      if (i32[entry + 1] !== 0 || at >>> 0 >= this.#bytes) {
+        this.#counters.invalidDescriptor++;
+        continue;
+      }
+      address[end & arrayMask] = first + (at & this.#frameMask);
+      end = (end + 1) | 0;
+      count++;
+    }
+    array.end = end;
+    ring.publish(index);
+    return count;
+  }
+
+  flush(array: PacketArray, count: number): void {
+    if (count === 0) return;
+    const { address, length, flags, mask: arrayMask, start } = array;
+    const i32 = this.#i32;
+    const ring = this.#receive;
+    const { base, mask, index } = ring;
+    let fits = ring.room();
+    if (fits > count) fits = count;
+    // Never half a packet.
+    while (fits > 0 && fits < count && (flags[(start + fits - 1) & arrayMask]! & CONTINUES) !== 0) fits--;
+    for (let i = 0; i < fits; i++) {
+      const at = (start + i) & arrayMask;
+      const descriptor = base + (((index + i) & mask) << 2);
+      i32[descriptor] = address[at]! - this.#base;
+      i32[descriptor + 1] = 0;
+      i32[descriptor + 2] = length[at]!;
+      i32[descriptor + 3] = (flags[at]! & CONTINUES) === 0 ? 0 : PACKET_CONTINUED;
+    }
+    if (fits > 0) ring.publish((index + fits) | 0);
+    this.#counters.received += fits;
+    for (let i = fits; i < count; i++) {
+      const at = (start + i) & arrayMask;
+      if ((flags[at]! & CONTINUES) === 0) this.#counters.receiveRingFull++;
+      if (this.#recycledCount < this.#recycled.length)
+        this.#recycled[this.#recycledCount++] = address[at]! & this.#frameMask;
+    }
+    array.start = (start + count) | 0;
+  }
+}
+
+/** TX ring to array, array to completion ring. */
+class XdpTransmitEnd implements FrameSource, FrameSink {
+  readonly #i32: Int32Array;
+  readonly #transmit: KernelRing;
+  readonly #completion: KernelRing;
+  readonly #base: number;
+  readonly #bytes: number;
+  readonly #frameMask: number;
+  readonly #counters: KernelRingCounters;
+  readonly #options: number;
+  /** Populated and not yet completed: each has its place in the completion ring reserved. */
+  #reserved = 0;
+  /** Longest packet in bytes that may be sent, over all its parts; set when the socket is bound. */
+  largestPacket = 65535;
+
+  constructor(
+    i32: Int32Array,
+    memory: MemoryRegistration,
+    transmit: RingMap,
+    completion: RingMap,
+    counters: KernelRingCounters,
+    segments: boolean,
+  ) {
+    this.#i32 = i32;
+    this.#transmit = new KernelRing(i32, transmit, 'consumer');
+    this.#completion = new KernelRing(i32, completion, 'producer');
+    this.#base = memory.base;
+    this.#bytes = memory.frames * memory.frameSize;
+    this.#frameMask = ~(memory.frameSize - 1);
+    this.#counters = counters;
+    this.#options = segments ? PACKET_CONTINUED : 0;
+  }
+
+  posted(): boolean {
+    return this.#transmit.posted() > 0;
+  }
+
+  populate(array: PacketArray, limit: number): number {
+    const ring = this.#transmit;
+    const posted = ring.posted();
+    if (posted === 0) return 0;
+    const free = this.#completion.room() - this.#reserved;
+    const room = Math.min(array.room, free);
+    const wanted = Math.min(limit, room);
+    const { address: addresses, length, flags, mask: arrayMask, end } = array;
+    const i32 = this.#i32;
+    const { base, mask } = ring;
+    let index = ring.index;
+    let left = posted;
+    let taken = 0;
+    while (taken < wanted && left > 0) {
+      // One packet: all its parts, or none.
+      let parts = 0;
+      let packet = 0;
+      let good = true;
+      let more = true;
+      while (more && parts < left && parts < MOST_PARTS && taken + parts < wanted) {
+        const descriptor = base + (((index + parts) & mask) << 2);
+        const address = i32[descriptor]!;
+        const bytes = i32[descriptor + 2]!;
+        const options = i32[descriptor + 3]!;
+        const within = address & ~this.#frameMask;
+        if (
+          i32[descriptor + 1] !== 0 ||
+          address >>> 0 >= this.#bytes ||
+          bytes <= 0 ||
+          bytes > -this.#frameMask - within ||
+          (options & ~this.#options) !== 0
+        ) {
+          good = false;
+        }
+        packet += bytes;
+        const at = (end + taken + parts) & arrayMask;
+        addresses[at] = this.#base + address;
+        length[at] = bytes;
+        more = (options & this.#options & PACKET_CONTINUED) !== 0;
+        flags[at] = more ? CONTINUES : 0;
+        parts++;
+      }
+      if (more && parts < MOST_PARTS) break; // the rest is not posted yet, or there is no room for it
+      if (good && !more && packet <= this.largestPacket) taken += parts;
+      else this.#counters.invalidDescriptor += parts;
+      index = (index + parts) | 0;
+      left -= parts;
+    }
+    if (index !== ring.index) ring.publish(index);
+    array.end = (end + taken) | 0;
+    this.#reserved += taken;
+    return taken;
+  }
+
+  flush(array: PacketArray, count: number): void {
+    if (count === 0) return;
+    const { address, flags, mask: arrayMask, start } = array;
+    const i32 = this.#i32;
+    const ring = this.#completion;
+    const { base, mask, index } = ring;
+    for (let i = 0; i < count; i++) {
+      const at = (start + i) & arrayMask;
+      const entry = base + (((index + i) & mask) << 1);
+      i32[entry] = address[at]! - this.#base;
+      i32[entry + 1] = 0;
+      if ((flags[at]! & ERROR_MASK) === 0) this.#counters.sent++;
+      else this.#counters.transmitError++;
+    }
+    ring.publish((index + count) | 0);
+    this.#reserved -= count;
+    array.start = (start + count) | 0;
+  }
+}

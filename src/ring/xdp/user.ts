@@ -1,0 +1,231 @@
+import type { RingMap } from '../../kernel/contract.js';
+import { FrameRings, type FrameRingsOptions } from '../frame-rings.js';
+import { OUTCOME_UNKNOWN, type PacketBatch } from '../packet-batch.js';
+import { PACKET_CONTINUED } from './layout.js';
+
+/** One index ring as the user side sees it; word indices. `cached` is the other side's index as last read. */
+class RingView {
+  readonly base: number;
+  readonly entries: number;
+  readonly mask: number;
+  readonly producer: number;
+  readonly consumer: number;
+  /** Our own free-running index: producer of fill and TX, consumer of RX and completion. */
+  index = 0;
+  /** The other side's. */
+  other = 0;
+
+  constructor(i32: Int32Array, map: RingMap | undefined, ours: 'producer' | 'consumer') {
+    this.base = (map?.base ?? 0) >> 2;
+    this.entries = map?.entries ?? 0;
+    this.mask = this.entries - 1;
+    this.producer = (map?.producer ?? 0) >> 2;
+    this.consumer = (map?.consumer ?? 0) >> 2;
+    if (map === undefined) return;
+    this.index = Atomics.load(i32, ours === 'producer' ? this.producer : this.consumer);
+    this.other = Atomics.load(i32, ours === 'producer' ? this.consumer : this.producer);
+  }
+}
+
+/**
+ * The user side of AF_XDP's four index rings, on both kernels. It learns of sent frames from the completion ring, which tells
+ * neither success nor failure: outcomes are "unknown".
+ */
+export class XdpRings extends FrameRings {
+  readonly #receive: RingView;
+  readonly #transmit: RingView;
+  readonly #fill: RingView;
+  readonly #completion: RingView;
+  readonly #base: number;
+  readonly #bytes: number;
+  readonly #frameMask: number;
+  readonly #shift: number;
+  /** Which frames are in these rings: what the kernel has consumed and not handed back yet, no ring shows. */
+  readonly #u16: Uint16Array;
+  readonly #marks: number;
+  readonly #mark: number;
+  /** How far `takeRemaining` has looked, in frames. */
+  #remaining = 0;
+
+  constructor(options: FrameRingsOptions) {
+    super(options);
+    const { maps, buffer } = options;
+    this.#receive = new RingView(this.i32, maps.receive, 'consumer');
+    this.#transmit = new RingView(this.i32, maps.transmit, 'producer');
+    this.#fill = new RingView(this.i32, maps.receive && maps.fill, 'producer');
+    this.#completion = new RingView(this.i32, maps.completion, 'consumer');
+    this.#base = buffer.base;
+    this.#bytes = buffer.frames * buffer.frameSize;
+    this.#frameMask = buffer.frameMask;
+    this.#shift = 31 - Math.clz32(buffer.frameSize);
+    this.#u16 = buffer.arena.u16;
+    this.#marks = buffer.pool.marks;
+    this.#mark = buffer.pool.newMark();
+  }
+
+  protected takeReceived(batch: PacketBatch): number {
+    const { i32 } = this;
+    const { offset, size, flags, capacity } = batch;
+    const ring = this.#receive;
+    const { base, mask, index } = ring;
+    let available = (ring.other - index) | 0;
+    if (available < capacity) {
+      ring.other = Atomics.load(i32, ring.producer);
+      available = (ring.other - index) | 0;
+    }
+    const limit = Math.min(available, capacity);
+    const bufferBase = this.#base;
+    const u16 = this.#u16;
+    const marks = this.#marks;
+    const shift = this.#shift;
+    let whole = 0;
+    for (let i = 0; i < limit; i++) {
+      const descriptor = base + (((index + i) & mask) << 2);
+      const at = i32[descriptor]!;
+      offset[i] = bufferBase + at;
+      u16[marks + (at >>> shift)] = 0;
+      size[i] = i32[descriptor + 2]!;
+      const continues = i32[descriptor + 3]! & PACKET_CONTINUED;
+      flags[i] = continues;
+      if (continues === 0) whole = i + 1;
+    }
+    if (whole === 0 && limit === capacity) whole = limit; // one packet fills the batch
+    batch.length = whole;
+    if (whole > 0) {
+      ring.index = (index + whole) | 0;
+      Atomics.store(i32, ring.consumer, ring.index);
+    }
+    return whole;
+  }
+
+  protected emptyRoom(): number {
+    const ring = this.#fill;
+    let room = ring.entries - ((ring.index - ring.other) | 0);
+    if (room < ring.entries >> 1 && ring.entries > 0) {
+      ring.other = Atomics.load(this.i32, ring.consumer);
+      room = ring.entries - ((ring.index - ring.other) | 0);
+    }
+    return room;
+  }
+
+  protected postEmpty(frames: Int32Array, from: number, count: number): void {
+    const { i32 } = this;
+    const ring = this.#fill;
+    const { base, mask, index } = ring;
+    const bufferBase = this.#base;
+    const u16 = this.#u16;
+    const marks = this.#marks;
+    const shift = this.#shift;
+    const mark = this.#mark;
+    for (let i = 0; i < count; i++) {
+      const entry = base + (((index + i) & mask) << 1);
+      const at = frames[from + i]! - bufferBase;
+      i32[entry] = at;
+      i32[entry + 1] = 0;
+      u16[marks + (at >>> shift)] = mark;
+    }
+    ring.index = (index + count) | 0;
+    Atomics.store(i32, ring.producer, ring.index);
+  }
+
+  readable(): boolean {
+    const ring = this.#receive;
+    return ring.entries > 0 && Atomics.load(this.i32, ring.producer) !== ring.index;
+  }
+
+  protected transmitRoom(): number {
+    const ring = this.#transmit;
+    let room = ring.entries - ((ring.index - ring.other) | 0);
+    if (room < ring.entries >> 1 && ring.entries > 0) {
+      ring.other = Atomics.load(this.i32, ring.consumer);
+      room = ring.entries - ((ring.index - ring.other) | 0);
+    }
+    return room;
+  }
+
+  protected postTransmit(batch: PacketBatch, count: number): void {
+    const { i32 } = this;
+    const { offset, size, flags } = batch;
+    const ring = this.#transmit;
+    const { base, mask, index } = ring;
+    const bufferBase = this.#base;
+    const u16 = this.#u16;
+    const marks = this.#marks;
+    const shift = this.#shift;
+    const mark = this.#mark;
+    for (let i = 0; i < count; i++) {
+      const descriptor = base + (((index + i) & mask) << 2);
+      const at = offset[i]! - bufferBase;
+      i32[descriptor] = at;
+      u16[marks + (at >>> shift)] = mark;
+      i32[descriptor + 1] = 0;
+      i32[descriptor + 2] = size[i]!;
+      i32[descriptor + 3] = flags[i]!;
+    }
+    ring.index = (index + count) | 0;
+    Atomics.store(i32, ring.producer, ring.index);
+  }
+
+  /** Frames that came back and can be taken, at most `limit`. */
+  #completed(limit: number): number {
+    const ring = this.#completion;
+    let available = (ring.other - ring.index) | 0;
+    if (available < limit && ring.entries > 0) {
+      ring.other = Atomics.load(this.i32, ring.producer);
+      available = (ring.other - ring.index) | 0;
+    }
+    return Math.min(available, limit);
+  }
+
+  protected takeCompleted(frames: Int32Array, limit: number): number {
+    const count = this.#completed(limit);
+    if (count === 0) return 0;
+    const { i32 } = this;
+    const ring = this.#completion;
+    const { base, mask, index } = ring;
+    let good = 0;
+    for (let i = 0; i < count; i++) {
+      // Linux completes whatever address it was given, a bad one too: nothing enters the pool unchecked.
+      const at = i32[base + (((index + i) & mask) << 1)]!;
+      if (at >>> 0 >= this.#bytes) continue;
+      frames[good++] = (this.#base + at) & this.#frameMask;
+      this.#u16[this.#marks + (at >>> this.#shift)] = 0;
+    }
+    this.counters.invalid += count - good;
+    ring.index = (index + count) | 0;
+    Atomics.store(i32, ring.consumer, ring.index);
+    return good;
+  }
+
+  protected takeOutcomes(batch: PacketBatch): number {
+    const count = this.#completed(batch.capacity);
+    const { i32 } = this;
+    const ring = this.#completion;
+    const { base, mask, index } = ring;
+    let good = 0;
+    for (let i = 0; i < count; i++) {
+      const at = i32[base + (((index + i) & mask) << 1)]!;
+      if (at >>> 0 >= this.#bytes) continue;
+      this.#u16[this.#marks + (at >>> this.#shift)] = 0;
+      batch.offset[good] = this.#base + at;
+      batch.size[good] = 0; // the ring does not say
+      batch.flags[good] = 0;
+      batch.outcome[good++] = OUTCOME_UNKNOWN;
+    }
+    this.counters.invalid += count - good;
+    ring.index = (index + count) | 0;
+    if (count > 0) Atomics.store(i32, ring.consumer, ring.index);
+    batch.length = good;
+    return good;
+  }
+
+  protected takeRemaining(frames: Int32Array, limit: number): number {
+    let count = 0;
+    for (; count < limit && this.#remaining < this.buffer.frames; this.#remaining++) {
+      if (this.#u16[this.#marks + this.#remaining] !== this.#mark) continue;
+      this.#u16[this.#marks + this.#remaining] = 0;
+      frames[count++] = this.#base + (this.#remaining << this.#shift);
+    }
+    return count;
+  }
+}

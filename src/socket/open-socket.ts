@@ -1,0 +1,264 @@
+import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import type {
+  Binding,
+  InterfaceInfo,
+  Kernel,
+  KernelSocket,
+  Mode,
+  PacketVersion,
+  RingRequest,
+  SocketMaps,
+} from '../kernel/contract.js';
+import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
+import { FrameRings } from '../ring/frame-rings.js';
+import type { SocketRings } from '../ring/socket-rings.js';
+import { V2Rings } from '../ring/v2/user.js';
+import { V3Rings } from '../ring/v3/user.js';
+import { V4Rings } from '../ring/v4/user.js';
+import { XdpRings } from '../ring/xdp/user.js';
+import { checkReceive } from '../steering/compile-rules.js';
+import type { Receive } from '../steering/rules.js';
+import { PacketSocket, type RefusedMode } from './packet-socket.js';
+
+/** What a program asks for. */
+export interface OpenSocketOptions {
+  readonly kernel: Kernel;
+  readonly interface: string;
+  /** What the socket receives. There is no default: say `'all'`, `'none'` (a sender) or give rules. */
+  readonly receive: Receive;
+  /** Queue pair to bind to; default all of them in copy modes, the only one in zero-copy. */
+  readonly queue?: number;
+  /**
+   * A mode, modes in order of preference, or `'best'` (default): the ladder of the interface, best first. V4 only by request.
+   */
+  readonly mode?: Mode | 'best' | readonly Mode[];
+  /** Demands that the ordinary stack does (`false`) or does not (`true`) see the packets; rungs that differ are refused. */
+  readonly exclusive?: boolean;
+  /** Told for each rung that was refused, before the socket is used. Throw to give up. */
+  readonly onDowngrade?: (refused: RefusedMode) => void;
+  /** The packet buffer to use, perhaps with other sockets; or how to make one of its own. */
+  readonly buffer?: PacketBuffer | PacketBufferOptions;
+  /** Descriptors (V2: frames) of each ring, a power of two from 8 to 65536; default 1024. */
+  readonly ring?: number;
+  /** V3: bytes of a block, a power of two; default 256 KiB. As many blocks as hold `ring` frames. */
+  readonly blockSize?: number;
+  /** V3: milliseconds after which a block that is not full is handed over; default 1. */
+  readonly retireMilliseconds?: number;
+  /** V2, V3: bytes of a ring frame, a power of two; default the buffer's frame size. */
+  readonly ringFrameSize?: number;
+  /** Keep sent frames for `completions` (I9); default false: they return to the pool by themselves. */
+  readonly outcomes?: boolean;
+  /** Accept packets that span several frames (F9); default false. */
+  readonly segments?: boolean;
+}
+
+/** The ladder, best first (brief). V4 is asked for by name. */
+export const LADDER: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'xdp-generic', 'v3', 'v2'];
+
+const VERSIONS: Record<Mode, PacketVersion> = {
+  'xdp-zc': 'xdp',
+  'xdp-copy': 'xdp',
+  'xdp-generic': 'xdp',
+  'v4-zc': 'v4',
+  v4: 'v4',
+  v3: 'v3',
+  v2: 'v2',
+};
+
+/** Whether a mode keeps packets from the ordinary stack. */
+export function isExclusive(mode: Mode): boolean {
+  return mode !== 'v4' && mode !== 'v3' && mode !== 'v2';
+}
+
+const DEFAULT_RING = 1024;
+const DEFAULT_BLOCK_BYTES = 256 * 1024;
+const DEFAULT_RETIRE_MILLISECONDS = 1;
+
+/**
+ * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
+ * `socket.mode` what it got and why each better one was refused.
+ *
+ * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
+ */
+export async function openSocket(options: OpenSocketOptions): Promise<PacketSocket> {
+  const { kernel } = options;
+  checkReceive(options.receive, 'receive');
+  const info = await findInterface(kernel, options.interface);
+  const refused: RefusedMode[] = [];
+  const modes = wantedModes(options);
+  const { buffer, owns } = makeBuffer(options, kernel);
+  try {
+    for (const mode of modes) {
+      try {
+        const problem = objection(mode, info, options);
+        if (problem !== undefined) throw problem;
+        return await openInMode(mode, options, buffer, owns, refused);
+      } catch (error) {
+        if (!(error instanceof PacketError) || FATAL.has(error.code)) throw error;
+        const reason = { mode, code: error.code, why: error.message, remedy: error.remedy };
+        refused.push(reason);
+        if (modes.length === 1) throw error;
+        options.onDowngrade?.(reason);
+      }
+    }
+  } catch (error) {
+    if (owns) buffer.close();
+    throw error;
+  }
+  if (owns) buffer.close();
+  const reasons = refused.map(({ mode, why }) => `${mode}: ${why}`).join('; ');
+  const remedy = refused.find((reason) => reason.remedy !== undefined)?.remedy;
+  throw new PacketError(
+    'MODE_REFUSED',
+    `no mode works on ${options.interface}: ${reasons}`,
+    remedy === undefined ? {} : { remedy },
+  );
+}
+
+/** Problems that no other mode would cure. */
+const FATAL: ReadonlySet<string> = new Set(['INVALID_OPTION', 'ARENA_EXHAUSTED', 'NO_INTERFACE', 'WRONG_STATE']);
+
+async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
+  const all = await kernel.interfaces();
+  const found = all.find((candidate) => candidate.name === name);
+  if (found !== undefined) return found;
+  throw new PacketError('NO_INTERFACE', `there is no interface ${name} on the ${kernel.name} kernel`, {
+    remedy: all.length === 0 ? 'it has none' : `it has ${all.map((one) => one.name).join(', ')}`,
+  });
+}
+
+function wantedModes({ mode = 'best' }: OpenSocketOptions): readonly Mode[] {
+  if (mode === 'best') return LADDER;
+  const modes = typeof mode === 'string' ? [mode] : mode;
+  for (const one of modes) {
+    if (Object.hasOwn(VERSIONS, one)) continue;
+    throw new PacketError(
+      'INVALID_OPTION',
+      `mode: ${String(one)} is not one of best, ${Object.keys(VERSIONS).join(', ')}`,
+    );
+  }
+  if (modes.length === 0) throw new PacketError('INVALID_OPTION', 'mode: the list of modes is empty');
+  return modes;
+}
+
+function objection(mode: Mode, info: InterfaceInfo, { exclusive }: OpenSocketOptions): PacketError | undefined {
+  if (!info.modes.includes(mode)) {
+    const code = mode.endsWith('-zc') && !info.zeroCopy ? 'NO_DRIVER_ZEROCOPY' : 'MODE_UNSUPPORTED';
+    return new PacketError(code, `${info.name} (driver ${info.driver}) does not support ${mode}`, {
+      remedy: `modes there: ${info.modes.join(', ')}`,
+    });
+  }
+  if (exclusive === undefined || exclusive === isExclusive(mode)) return undefined;
+  const what = exclusive
+    ? 'the ordinary stack would see the packets, too'
+    : 'the ordinary stack would not see the packets';
+  return new PacketError('MODE_REFUSED', `in mode ${mode} ${what}`, { remedy: 'drop the demand on `exclusive`' });
+}
+
+function makeBuffer({ buffer }: OpenSocketOptions, kernel: Kernel): { buffer: PacketBuffer; owns: boolean } {
+  if (buffer instanceof PacketBuffer) {
+    if (buffer.arena.memory !== kernel.arena.memory) {
+      throw new PacketError('INVALID_OPTION', 'buffer: it lies in another arena than the kernel works in');
+    }
+    return { buffer, owns: false };
+  }
+  return { buffer: PacketBuffer.create({ arena: kernel.arena, ...buffer }), owns: true };
+}
+
+async function openInMode(
+  mode: Mode,
+  options: OpenSocketOptions,
+  buffer: PacketBuffer,
+  ownsBuffer: boolean,
+  refused: readonly RefusedMode[],
+): Promise<PacketSocket> {
+  const { kernel } = options;
+  const version = VERSIONS[mode];
+  const request = ringRequest(version, options, buffer);
+  const kernelSocket = await kernel.socket(version);
+  let rings: SocketRings | undefined;
+  buffer.retain();
+  try {
+    if (version === 'v4' || version === 'xdp') {
+      const { base, frames, frameSize, headroom } = buffer;
+      await kernelSocket.registerMemory({ base, frames, frameSize, headroom });
+    }
+    await kernelSocket.createRings(request);
+    rings = makeRings(version, await kernelSocket.map(), kernelSocket, buffer, options, request);
+    // The ring is filled before the driver sees it: some never look again at one that was empty (reference, trait 1).
+    if (rings instanceof FrameRings) rings.fill();
+    const binding = await kernelSocket.bind({
+      interface: options.interface,
+      ...(options.queue !== undefined && { queue: checkInteger('queue', options.queue, 0, 65535) }),
+      mode,
+      receive: options.receive,
+      segments: options.segments ?? false,
+    });
+    checkBinding(mode, binding);
+    if (rings instanceof FrameRings) rings.largestPacket = binding.largestPacket;
+    return new PacketSocket({
+      kernel,
+      interface: options.interface,
+      refused,
+      binding,
+      kernelSocket,
+      rings,
+      buffer,
+      ownsBuffer,
+      onClose: async () => {},
+    });
+  } catch (error) {
+    await kernelSocket.unbind();
+    rings?.close();
+    await kernelSocket.close();
+    buffer.drop();
+    throw error;
+  }
+}
+
+function checkBinding(mode: Mode, binding: Binding): void {
+  if (binding.mode === mode) return;
+  throw new PacketError('MODE_UNSUPPORTED', `asked for ${mode}, the kernel gave ${binding.mode}`);
+}
+
+function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer: PacketBuffer): RingRequest {
+  const ring = checkPowerOfTwo('ring', options.ring ?? DEFAULT_RING, 8, 65536);
+  const receives = options.receive !== 'none';
+  if (version === 'v4' || version === 'xdp') {
+    const receive = receives ? ring : 0;
+    return { receive, transmit: ring, fill: receive, completion: ring };
+  }
+  const frameSize = checkPowerOfTwo('ringFrameSize', options.ringFrameSize ?? buffer.frameSize, 256, 65536);
+  if (version === 'v2')
+    return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize) };
+  const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? DEFAULT_BLOCK_BYTES, 4096, 2 ** 26);
+  const retireMilliseconds = options.retireMilliseconds ?? DEFAULT_RETIRE_MILLISECONDS;
+  return {
+    receive: receives ? Math.max(4, Math.ceil((ring * frameSize) / blockSize)) : 0,
+    transmit: ring,
+    frameSize,
+    blockSize,
+    retireMilliseconds: checkInteger('retireMilliseconds', retireMilliseconds, 1, 60000),
+  };
+}
+
+function makeRings(
+  version: PacketVersion,
+  maps: SocketMaps,
+  kicker: KernelSocket,
+  buffer: PacketBuffer,
+  { outcomes = false }: OpenSocketOptions,
+  request: RingRequest,
+): SocketRings {
+  const parts = { maps, kicker, buffer, outcomes };
+  switch (version) {
+    case 'v4':
+      return new V4Rings(parts);
+    case 'xdp':
+      return new XdpRings(parts);
+    case 'v3':
+      return new V3Rings({ ...parts, request });
+    case 'v2':
+      return new V2Rings({ ...parts, request });
+  }
+}

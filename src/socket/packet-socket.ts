@@ -1,0 +1,250 @@
+import { PacketError } from '../errors.js';
+import type { Binding, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
+import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
+import { PacketBatch } from '../ring/packet-batch.js';
+import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
+import type { Receive } from '../steering/rules.js';
+
+/** A rung of the mode ladder that was refused, and why. */
+export interface RefusedMode {
+  readonly mode: Mode;
+  readonly code: string;
+  readonly why: string;
+  readonly remedy: string | undefined;
+}
+
+/** What a socket got (brief: "Mode ladder"). */
+export interface SocketMode {
+  readonly got: Mode;
+  /** The better rungs, in the order they were tried. */
+  readonly refused: readonly RefusedMode[];
+  /** Whether the ordinary stack and other taps do not see the packets that this socket receives. */
+  readonly exclusive: boolean;
+}
+
+/** Everything that is counted for a socket, in packets unless it says otherwise. */
+export interface SocketStatistics extends RingCounters {
+  /** What the kernel delivered to the socket and sent for it. */
+  readonly kernelReceived: number;
+  readonly kernelSent: number;
+  /** Lost packets by the place where they were lost. */
+  readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
+}
+
+/** How to wait for packets (Q7). */
+export interface SocketWaitOptions {
+  /** What to wait for; default `receive`. */
+  readonly for?: 'receive' | 'send' | 'either';
+  /**
+   * `event` (default) sleeps until something happens. `hybrid` spins for `spinMicroseconds` first. `busy` never sleeps, and blocks
+   * the event loop meanwhile.
+   */
+  readonly strategy?: 'event' | 'hybrid' | 'busy';
+  /** For `hybrid`; default 50. */
+  readonly spinMicroseconds?: number;
+  /** Default: no limit, except for `busy`: 1000. */
+  readonly timeoutMilliseconds?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One packet, as the friendly door gives it: valid until the next one is asked for. */
+export interface Packet {
+  /** The packet's bytes where they lie; copy them to keep them. A packet of several frames gives its first part. */
+  readonly data: Uint8Array;
+  /** Arena offset and length of the same. */
+  readonly offset: number;
+  readonly size: number;
+  /** When it was received, where the ring tells (V2, V3), in seconds since 1970. */
+  readonly time: number;
+}
+
+const SPIN_MICROSECONDS = 50;
+const BUSY_TIMEOUT_MILLISECONDS = 1000;
+
+/**
+ * A packet socket: what programs hold. The fast door works on batches and never throws; the friendly door iterates over packets.
+ * Made by `openSocket`. A socket belongs to one thread.
+ */
+export class PacketSocket {
+  readonly kernel: Kernel;
+  readonly interface: string;
+  readonly mode: SocketMode;
+  readonly queue: number | undefined;
+  /** The arena's bytes: packets lie at the offsets that batches give. */
+  readonly bytes: Uint8Array;
+  readonly buffer: PacketBuffer;
+  /** Largest packet that can be sent, in bytes with its Ethernet header. */
+  readonly largestPacket: number;
+  readonly rings: SocketRings;
+  readonly #kernelSocket: KernelSocket;
+  readonly #ownsBuffer: boolean;
+  readonly #onClose: () => Promise<void>;
+  #closed = false;
+
+  /** @internal use `openSocket` */
+  constructor(parts: {
+    kernel: Kernel;
+    interface: string;
+    refused: readonly RefusedMode[];
+    binding: Binding;
+    kernelSocket: KernelSocket;
+    rings: SocketRings;
+    buffer: PacketBuffer;
+    ownsBuffer: boolean;
+    onClose: () => Promise<void>;
+  }) {
+    const { kernel, binding } = parts;
+    this.kernel = kernel;
+    this.interface = parts.interface;
+    this.mode = { got: binding.mode, refused: parts.refused, exclusive: binding.exclusive };
+    this.queue = binding.queue;
+    this.bytes = kernel.arena.u8;
+    this.buffer = parts.buffer;
+    this.largestPacket = binding.largestPacket;
+    this.rings = parts.rings;
+    this.#kernelSocket = parts.kernelSocket;
+    this.#ownsBuffer = parts.ownsBuffer;
+    this.#onClose = parts.onClose;
+  }
+
+  /** See {@link SocketRings.receive}. */
+  receive(batch: PacketBatch): number {
+    return this.#closed ? 0 : this.rings.receive(batch);
+  }
+
+  /** See {@link SocketRings.release}. */
+  release(batch: PacketBatch): void {
+    if (!this.#closed) this.rings.release(batch);
+  }
+
+  /** See {@link SocketRings.allocate}. */
+  allocate(batch: PacketBatch, count: number = batch.capacity): number {
+    return this.#closed ? 0 : this.rings.allocate(batch, count);
+  }
+
+  /** See {@link SocketRings.send}. */
+  send(batch: PacketBatch): number {
+    return this.#closed ? 0 : this.rings.send(batch);
+  }
+
+  /** See {@link SocketRings.completions}. */
+  completions(batch: PacketBatch): number {
+    return this.#closed ? 0 : this.rings.completions(batch);
+  }
+
+  /** Whether sending this batch here moves its frames rather than copying them (I5). */
+  movable(batch: PacketBatch): boolean {
+    return batch.movable(this.rings);
+  }
+
+  /**
+   * Waits until there is something to receive (or room to send). Does not block the event loop, unless asked to (`busy`).
+   *
+   * @returns whether there is; false when the time is over or the socket was closed
+   * @throws the signal's reason when it is aborted
+   */
+  async wait(options: SocketWaitOptions = {}): Promise<boolean> {
+    const { strategy = 'event', timeoutMilliseconds, signal } = options;
+    signal?.throwIfAborted();
+    const ready = this.#readiness(options.for ?? 'receive');
+    if (ready()) return !this.#closed;
+    if (strategy === 'busy') return this.waitBlocking(options);
+    const spinNanoseconds = strategy === 'hybrid' ? (options.spinMicroseconds ?? SPIN_MICROSECONDS) * 1000 : 0;
+    const woken = await this.#kernelSocket.wait(ready, { timeoutMilliseconds, signal, spinNanoseconds });
+    return woken && !this.#closed;
+  }
+
+  /** The same, blocking this thread: `busy` spins, everything else sleeps in the kernel. For threads of their own. */
+  waitBlocking(options: SocketWaitOptions = {}): boolean {
+    const ready = this.#readiness(options.for ?? 'receive');
+    const woken = this.#kernelSocket.waitBlocking(ready, {
+      timeoutMilliseconds: options.timeoutMilliseconds ?? BUSY_TIMEOUT_MILLISECONDS,
+      how: options.strategy === 'busy' ? 'busy' : 'sleep',
+    });
+    return woken && !this.#closed;
+  }
+
+  #readiness(what: 'receive' | 'send' | 'either'): () => boolean {
+    const { rings } = this;
+    switch (what) {
+      case 'receive':
+        return () => this.#closed || rings.readable();
+      case 'send':
+        return () => this.#closed || rings.writable();
+      case 'either':
+        return () => this.#closed || rings.readable() || rings.writable();
+    }
+  }
+
+  /** Changes what the socket receives, while traffic runs (Q4). */
+  async steer(receive: Receive): Promise<void> {
+    this.#expectOpen();
+    await this.#kernelSocket.steer(receive);
+  }
+
+  async statistics(): Promise<SocketStatistics> {
+    this.#expectOpen();
+    const { received, sent, drops } = await this.#kernelSocket.statistics();
+    return { ...this.rings.counters, kernelReceived: received, kernelSent: sent, drops };
+  }
+
+  /** Iterates over received packets until the socket is closed or the signal is aborted. Frames go back by themselves. */
+  async *packets(
+    options: { readonly signal?: AbortSignal; readonly batch?: number } = {},
+  ): AsyncGenerator<Packet, void, void> {
+    const batch = new PacketBatch(options.batch ?? 64);
+    const { signal } = options;
+    const packet = { data: this.bytes, offset: 0, size: 0, time: 0 };
+    try {
+      while (!this.#closed && !signal?.aborted) {
+        if (this.receive(batch) === 0) {
+          try {
+            await this.wait(signal === undefined ? {} : { signal });
+          } catch (reason) {
+            if (signal?.aborted) return;
+            throw reason;
+          }
+          continue;
+        }
+        for (let i = 0; i < batch.length; i++) {
+          packet.offset = batch.offset[i]!;
+          packet.size = batch.size[i]!;
+          packet.data = this.bytes.subarray(packet.offset, packet.offset + packet.size);
+          packet.time = batch.seconds[i]! + batch.nanoseconds[i]! / 1e9;
+          yield packet;
+          if (signal?.aborted) return;
+        }
+        this.release(batch);
+      }
+    } finally {
+      this.release(batch);
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Packet, void, void> {
+    return this.packets();
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+  }
+
+  /**
+   * Lets go of the interface and gives the rings' frames back to the packet buffer. Batches that the program still holds stay
+   * its own. Idempotent.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#kernelSocket.unbind();
+    this.rings.close();
+    await this.#kernelSocket.close();
+    this.buffer.drop();
+    if (this.#ownsBuffer) this.buffer.close();
+    await this.#onClose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

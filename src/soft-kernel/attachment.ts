@@ -1,0 +1,170 @@
+import { PacketError } from '../errors.js';
+import type { BindRequest, DropPlace, MemoryRegistration } from '../kernel/contract.js';
+import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
+import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
+import type { KernelRings } from '../ring/kernel-rings.js';
+import type { Receive } from '../steering/rules.js';
+import { CopyTransmitter } from './copy-transmitter.js';
+import type { Device } from './device.js';
+import { Listener } from './packet-core.js';
+
+/** How a bound socket's rings hang on a device. */
+export interface Attachment {
+  readonly queue: number | undefined;
+  /** Takes what the application has posted; returns frames taken. */
+  service(): number;
+  /** Whether there is something for `service`. */
+  posted(): boolean;
+  steer(receive: Receive): void;
+  /** Drops that the attachment knows of and the rings do not. */
+  drops(): Partial<Record<DropPlace, number>>;
+  detach(): void;
+}
+
+/**
+ * Zero-copy: the rings become the ends of a queue pair's packet arrays (S4, K1).
+ *
+ * @throws PacketError NO_DRIVER_ZEROCOPY, NO_QUEUE, QUEUE_BUSY, QUEUE_SHARED, FRAME_TOO_SMALL, RULES_UNSUPPORTED
+ */
+export function attachZeroCopy(
+  device: Device,
+  rings: KernelRings,
+  request: BindRequest,
+  memory: MemoryRegistration | undefined,
+): Attachment {
+  const { driver } = device;
+  if (!driver.zeroCopy || memory === undefined) {
+    throw new PacketError(
+      'NO_DRIVER_ZEROCOPY',
+      `driver ${driver.driver} of ${driver.name} has no zero-copy operations`,
+      {
+        remedy: 'use a copy mode on this interface',
+      },
+    );
+  }
+  const queue = request.queue ?? (driver.queues === 1 ? 0 : undefined);
+  if (queue === undefined) {
+    throw new PacketError('NO_QUEUE', `${driver.name} has ${driver.queues} queues: zero-copy needs to know which`, {
+      remedy: 'name the queue to bind to',
+    });
+  }
+  if (queue < 0 || queue >= driver.queues) throw noQueue(queue, driver.queues);
+  if (device.zeroCopyQueues.has(queue)) {
+    throw new PacketError('QUEUE_BUSY', `queue ${queue} of ${driver.name} works for another socket in zero-copy mode`, {
+      remedy: 'close that socket or bind to another queue',
+    });
+  }
+  const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
+  const longest = driver.mtu + LINK_OVERHEAD_BYTES;
+  if (!request.segments && rings.receive !== undefined && longest > room) {
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${driver.name} have up to ${longest} bytes, frames room for ${room}`,
+      {
+        remedy: 'use larger frames, a smaller MTU, or segments: true',
+      },
+    );
+  }
+  const steering = new ZeroCopySteering(device, queue);
+  if (rings.receive !== undefined) steering.steer(request.receive);
+  const ordinary = device.ordinaryEnds(queue);
+  driver.setEnds(queue, { receive: rings.receive ?? ordinary.receive, transmit: rings.transmit ?? ordinary.transmit });
+  device.zeroCopyQueues.add(queue);
+  return {
+    queue,
+    service: () => driver.service(queue),
+    posted: () => rings.transmitPosted() || rings.receivePosted(),
+    steer: (receive) => steering.steer(receive),
+    drops: () => ({ 'nic-no-descriptor': driver.statistics()[`rx_queue_${queue}_drops`] ?? 0 }),
+    detach() {
+      steering.undo();
+      driver.setEnds(queue, undefined);
+      device.zeroCopyQueues.delete(queue);
+    },
+  };
+}
+
+/**
+ * Which packets reach a zero-copy queue (X2). With "all" it is everything that the device puts on that queue (Q1); with rules
+ * only what they match, which the device must be able to guarantee, because the frames are the application's own.
+ */
+class ZeroCopySteering {
+  #handles: number[] = [];
+  readonly #wasSpread: boolean;
+
+  constructor(
+    private readonly device: Device,
+    private readonly queue: number,
+  ) {
+    this.#wasSpread = device.driver.spreadsTo(queue);
+  }
+
+  steer(receive: Receive): void {
+    const { driver } = this.device;
+    const old = this.#handles;
+    const keepAway = receive !== 'all';
+    if (this.#wasSpread && !driver.setSpread(this.queue, !keepAway)) {
+      throw new PacketError(
+        'QUEUE_SHARED',
+        `everything on ${driver.name} arrives on queue ${this.queue}: its frames would show this socket packets of others`,
+        { remedy: "use an interface with more queues, receive: 'all', or a copy mode" },
+      );
+    }
+    const handles: number[] = [];
+    try {
+      if (typeof receive !== 'string') for (const rule of receive) handles.push(driver.steer(rule, this.queue));
+    } catch (error) {
+      for (const handle of handles) driver.unsteer(handle);
+      throw error;
+    }
+    for (const handle of old) driver.unsteer(handle);
+    this.#handles = handles;
+  }
+
+  undo(): void {
+    const { driver } = this.device;
+    for (const handle of this.#handles) driver.unsteer(handle);
+    this.#handles = [];
+    if (this.#wasSpread) driver.setSpread(this.queue, true);
+  }
+}
+
+/**
+ * Copy mode: the packet core delivers copies, a transmitter copies what is to be sent (Q2).
+ *
+ * @throws PacketError NO_QUEUE, QUEUE_BUSY, FLOW_TABLE_FULL
+ */
+export function attachCopying(device: Device, rings: KernelRings, request: BindRequest): Attachment {
+  const { driver, core } = device;
+  const exclusive = request.mode === 'xdp-copy';
+  const queue = request.queue ?? (exclusive && driver.queues === 1 ? 0 : undefined);
+  if (exclusive && queue === undefined) {
+    throw new PacketError('NO_QUEUE', `${driver.name} has ${driver.queues} queues: AF_XDP needs to know which`, {
+      remedy: 'name the queue to bind to',
+    });
+  }
+  if (queue !== undefined && (queue < 0 || queue >= driver.queues)) throw noQueue(queue, driver.queues);
+  const listener = new Listener(rings, queue ?? -1, exclusive);
+  core.add(listener, request.receive);
+  const transmitter =
+    rings.transmit &&
+    new CopyTransmitter(
+      rings.transmit,
+      driver,
+      device.transmitQueue,
+      device.pool,
+      device.means,
+      driver.mtu + LINK_OVERHEAD_BYTES,
+    );
+  return {
+    queue,
+    service: () => transmitter?.service() ?? 0,
+    posted: () => rings.transmitPosted(),
+    steer: (receive) => core.steer(listener, receive),
+    drops: () => ({}),
+    detach() {
+      core.remove(listener);
+      transmitter?.close();
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import type { Driver, QueueEnds } from '../driver/contract.js';
+import type { CopyMeans } from '../ring/frame-kernel-rings.js';
+import { PacketCore } from './packet-core.js';
+import { PAGE_ROOM, type PagePool } from './page-pool.js';
+import { TransmitQueue } from './transmit-queue.js';
+
+/** Frames that wait to be sent, or are being sent, at most. */
+const TRANSMIT_QUEUE_ENTRIES = 512;
+
+/** A network device of the soft kernel: its driver, and the ordinary side of its queues. */
+export class Device {
+  readonly core: PacketCore;
+  /** Queues that work for a socket in place. */
+  readonly zeroCopyQueues = new Set<number>();
+  /** Copied packets wait here for the driver's ordinary transmit queue. */
+  readonly transmitQueue: TransmitQueue;
+  readonly #ends = new Map<number, QueueEnds>();
+  #driver: Driver | undefined;
+
+  constructor(
+    readonly means: CopyMeans,
+    u8: Uint8Array,
+    readonly pool: PagePool,
+  ) {
+    this.core = new PacketCore(u8, pool);
+    this.transmitQueue = new TransmitQueue(pool, TRANSMIT_QUEUE_ENTRIES);
+  }
+
+  get driver(): Driver {
+    return this.#driver!;
+  }
+
+  /** The driver needs the ordinary ends when it is made, so it comes second. */
+  attach(driver: Driver): this {
+    this.#driver = driver;
+    return this;
+  }
+
+  /** Page pool and packet core as the ends of a queue pair. */
+  ordinaryEnds(queue: number): QueueEnds {
+    let ends = this.#ends.get(queue);
+    if (ends === undefined) {
+      const { pool, core } = this;
+      ends = {
+        receive: {
+          room: PAGE_ROOM,
+          populate: (array, limit) => pool.populate(array, limit),
+          flush: (array, count) => core.flush(queue, array, count),
+          reclaim: (array) => pool.reclaim(array, array.end),
+        },
+        transmit: this.transmitQueue,
+      };
+      this.#ends.set(queue, ends);
+    }
+    return ends;
+  }
+}

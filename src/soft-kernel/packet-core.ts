@@ -1,0 +1,268 @@
+import { PacketError } from '../errors.js';
+import { createFlowKey, parseFlowKey } from '../packet/flow-key.js';
+import { CONTINUES, MOST_PARTS, type PacketArray } from '../packet-array/packet-array.js';
+import { PacketList } from '../packet-array/packet-list.js';
+import type { KernelRings } from '../ring/kernel-rings.js';
+import { FlowTable } from '../steering/flow-table.js';
+import type { Receive } from '../steering/rules.js';
+import type { PagePool } from './page-pool.js';
+
+/** Packets gathered for one rule-matching socket before they are copied to it. */
+const GATHER = 128;
+/** Packets listed at a time for those who see everything. */
+const LIST = 512;
+
+/** A socket in copy mode, as the packet core sees it. */
+export class Listener {
+  /** Packets on their way to this socket. */
+  gathered: PacketList | undefined;
+  /** Its rules in the core's flow table. */
+  handles: number[] = [];
+  number = -1;
+
+  constructor(
+    readonly rings: KernelRings,
+    /** Queue to listen on; -1 for all. */
+    readonly queue: number,
+    /** AF_XDP: takes the packet away from everybody else. AF_PACKET: gets a copy. */
+    readonly exclusive: boolean,
+  ) {}
+}
+
+/** The ordinary stack's end: it takes what is left. Here it counts, and lets a test look. */
+export class HostStack {
+  packets = 0;
+  bytes = 0;
+  /** Called with each batch when set; the packets are valid during the call only. */
+  observe: ((packets: PacketList) => void) | undefined;
+
+  receive(packets: PacketList): void {
+    for (let i = 0; i < packets.count; i++) {
+      this.bytes += packets.length[i]!;
+      if ((packets.flags[i]! & CONTINUES) === 0) this.packets++;
+    }
+    this.observe?.(packets);
+  }
+}
+
+/**
+ * The packet core of one device: where packets of ordinary queues go (copy mode, Q2). AF_XDP sockets take theirs away, as XDP
+ * does; AF_PACKET sockets (V2, V3, V4) get a copy each, and the ordinary stack sees the packet too.
+ *
+ *     array --flush--> AF_XDP socket with a matching rule? --yes--> copied to it, done
+ *                        | no
+ *                        +--> copy to every AF_PACKET socket that wants it --> ordinary stack --> frame back to the page pool
+ */
+export class PacketCore {
+  readonly stack = new HostStack();
+  readonly #u8: Uint8Array;
+  readonly #list = new PacketList(LIST);
+  readonly #key = createFlowKey();
+  /** As many as there are listeners. */
+  #matches = new Int32Array(64);
+  readonly #listeners: (Listener | undefined)[] = [];
+  /** AF_PACKET sockets that see everything. */
+  readonly #taps: Listener[] = [];
+  /** AF_XDP sockets that take everything of their queue. */
+  readonly #takers = new Map<number, Listener>();
+  /** Rules of the others; the target is the listener's number. */
+  readonly #tapRules = new FlowTable();
+  readonly #takerRules = new FlowTable();
+  /** Listeners with packets gathered in the batch at hand. */
+  readonly #gathering: Listener[] = [];
+  /** The time that delivered packets are stamped with. */
+  #seconds = 0;
+  #nanoseconds = 0;
+
+  constructor(
+    u8: Uint8Array,
+    private readonly pool: PagePool,
+  ) {
+    this.#u8 = u8;
+  }
+
+  /** Sets the time of reception of what is flushed next. */
+  setTime(seconds: number, nanoseconds: number): void {
+    this.#seconds = seconds;
+    this.#nanoseconds = nanoseconds;
+  }
+
+  /** @throws PacketError QUEUE_BUSY, INVALID_OPTION, FLOW_TABLE_FULL */
+  add(listener: Listener, receive: Receive): void {
+    const free = this.#listeners.indexOf(undefined);
+    listener.number = free < 0 ? this.#listeners.length : free;
+    this.#listeners[listener.number] = listener;
+    if (this.#matches.length < this.#listeners.length) this.#matches = new Int32Array(2 * this.#listeners.length);
+    try {
+      this.steer(listener, receive);
+    } catch (error) {
+      this.#listeners[listener.number] = undefined;
+      throw error;
+    }
+  }
+
+  remove(listener: Listener): void {
+    this.#unsteer(listener);
+    this.#listeners[listener.number] = undefined;
+  }
+
+  /** Changes what a listener receives. New rules are in place before the old ones go. */
+  steer(listener: Listener, receive: Receive): void {
+    if (listener.exclusive && receive === 'all') {
+      const holder = this.#takers.get(listener.queue);
+      if (holder !== undefined && holder !== listener) {
+        throw new PacketError(
+          'QUEUE_BUSY',
+          `another AF_XDP socket already takes everything of queue ${listener.queue}`,
+          {
+            remedy: 'close it, bind to another queue, or give both sockets rules',
+          },
+        );
+      }
+    }
+    const table = listener.exclusive ? this.#takerRules : this.#tapRules;
+    const handles: number[] = [];
+    try {
+      if (typeof receive !== 'string') {
+        for (const rule of receive) handles.push(table.add(rule, listener.number));
+      }
+    } catch (error) {
+      for (const handle of handles) table.remove(handle);
+      throw error;
+    }
+    this.#unsteer(listener);
+    listener.handles = handles;
+    if (receive !== 'all') return;
+    if (listener.exclusive) this.#takers.set(listener.queue, listener);
+    else this.#taps.push(listener);
+  }
+
+  #unsteer(listener: Listener): void {
+    const table = listener.exclusive ? this.#takerRules : this.#tapRules;
+    for (const handle of listener.handles) table.remove(handle);
+    listener.handles = [];
+    const tap = this.#taps.indexOf(listener);
+    if (tap >= 0) this.#taps.splice(tap, 1);
+    if (this.#takers.get(listener.queue) === listener) this.#takers.delete(listener.queue);
+  }
+
+  /** The sink of an ordinary queue: delivers the first `count` done entries, takes the frames back. */
+  flush(queue: number, array: PacketArray, count: number): void {
+    const end = (array.start + count) | 0;
+    const taker = this.#takers.get(queue);
+    if (this.#tapRules.size === 0 && this.#takerRules.size === 0) {
+      for (let i = array.start; i !== end; ) {
+        i = this.#gatherAll(array, i, end);
+        if (taker !== undefined) taker.rings.deliver(this.#list);
+        else this.#deliverToAll(queue);
+      }
+    } else {
+      for (let i = array.start; i !== end; ) {
+        i = this.#gatherByRules(queue, array, i, end, taker);
+        this.#deliverToAll(queue);
+        this.#deliverGathered();
+      }
+    }
+    this.pool.reclaim(array, end);
+  }
+
+  #startList(list: PacketList): PacketList {
+    list.count = 0;
+    list.seconds = this.#seconds;
+    list.nanoseconds = this.#nanoseconds;
+    return list;
+  }
+
+  #gatherAll(array: PacketArray, from: number, end: number): number {
+    const { address, length, flags, mask } = array;
+    const list = this.#startList(this.#list);
+    let i = from;
+    for (; i !== end && list.count < LIST; i = (i + 1) | 0) {
+      const at = i & mask;
+      list.add(address[at]!, length[at]!, flags[at]! & CONTINUES);
+    }
+    return i;
+  }
+
+  /** Lists packets for those who see everything, and gathers each for the sockets whose rules match. */
+  #gatherByRules(queue: number, array: PacketArray, from: number, end: number, taker: Listener | undefined): number {
+    const { address, length, flags, mask } = array;
+    const list = this.#startList(this.#list);
+    const key = this.#key;
+    const matches = this.#matches;
+    const takers = this.#takerRules.size > 0;
+    const taps = this.#tapRules.size > 0;
+    let i = from;
+    while (i !== end && list.count < LIST - MOST_PARTS) {
+      const at = i & mask;
+      let last = i;
+      while ((flags[last & mask]! & CONTINUES) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
+      parseFlowKey(this.#u8, address[at]!, length[at]!, key);
+      let owner = taker;
+      if (takers) {
+        const found = this.#takerRules.lookupAll(key, matches);
+        for (let m = 0; m < found; m++) {
+          const listener = this.#listeners[matches[m]!];
+          if (listener !== undefined && listener.queue === queue) owner = listener;
+        }
+      }
+      if (owner !== undefined) {
+        this.#gather(owner, array, i, last);
+      } else {
+        const found = taps ? this.#tapRules.lookupAll(key, matches) : 0;
+        for (let m = 0; m < found; m++) {
+          const listener = this.#listeners[matches[m]!];
+          if (listener !== undefined && (listener.queue < 0 || listener.queue === queue))
+            this.#gather(listener, array, i, last);
+        }
+        for (let part = i; part !== ((last + 1) | 0); part = (part + 1) | 0) {
+          const p = part & mask;
+          list.add(address[p]!, length[p]!, flags[p]! & CONTINUES);
+        }
+      }
+      i = (last + 1) | 0;
+    }
+    return i;
+  }
+
+  #gather(listener: Listener, array: PacketArray, first: number, last: number): void {
+    const { address, length, flags, mask } = array;
+    let list = listener.gathered;
+    if (list === undefined) {
+      list = new PacketList(GATHER);
+      list.count = 0;
+      listener.gathered = list;
+    }
+    if (list.count + MOST_PARTS > GATHER) {
+      listener.rings.deliver(list);
+      list.count = 0;
+    } else if (list.count === 0) {
+      this.#startList(list);
+      this.#gathering.push(listener);
+    }
+    for (let part = first; part !== ((last + 1) | 0); part = (part + 1) | 0) {
+      const p = part & mask;
+      list.add(address[p]!, length[p]!, flags[p]! & CONTINUES);
+    }
+  }
+
+  #deliverGathered(): void {
+    const gathering = this.#gathering;
+    for (let i = 0; i < gathering.length; i++) {
+      const listener = gathering[i]!;
+      const list = listener.gathered!;
+      if (list.count > 0) listener.rings.deliver(list);
+      list.count = 0;
+    }
+    gathering.length = 0;
+  }
+
+  #deliverToAll(queue: number): void {
+    if (this.#list.count === 0) return;
+    for (let i = 0; i < this.#taps.length; i++) {
+      const tap = this.#taps[i]!;
+      if (tap.queue < 0 || tap.queue === queue) tap.rings.deliver(this.#list);
+    }
+    this.stack.receive(this.#list);
+  }
+}

@@ -1,0 +1,296 @@
+import { Arena, type Region } from '../arena/arena.js';
+import { NicDriver } from '../driver/nic-driver.js';
+import { PacketError } from '../errors.js';
+import type { BlockingWaitOptions, InterfaceInfo, Mode, PacketVersion, WaitOptions } from '../kernel/contract.js';
+import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
+import { type Clock, VirtualClock } from './clock.js';
+import { Device } from './device.js';
+import { buildNic, type NicOptions } from './nic-options.js';
+import { PagePool } from './page-pool.js';
+import { SoftSocket } from './soft-socket.js';
+import type { SoftSystem, StackStatistics } from './system.js';
+import { buildVeth, checkVethNames, type VethOptions } from './veth-options.js';
+
+/** Packets that a device moves each way, and a queue hands over, in one step (NAPI's budget). */
+const BUDGET = 64;
+/** Steps that `wait` takes before it lets the event loop run. */
+const STEPS_PER_TURN = 256;
+/** Milliseconds between looks when a wait can only be ended by somebody else. */
+const IDLE_TURN_MILLISECONDS = 1;
+
+export interface SoftKernelOptions {
+  /** The memory to work in; default the thread's own arena. */
+  readonly arena?: Arena;
+  /** Default: a virtual clock that moves with the kernel's steps. */
+  readonly clock?: Clock;
+}
+
+/**
+ * The soft kernel: devices, drivers, packet core and sockets in process. It is inline: it advances only inside the calls of its
+ * sockets (kick, wait), a bounded step at a time, or by {@link SoftKernel.run}; on its virtual clock every run is the same. The
+ * same object also works on a thread of its own, see thread/kernel-loop.ts.
+ */
+export class SoftKernel implements SoftSystem {
+  readonly name = 'soft';
+  readonly arena: Arena;
+  readonly means: CopyMeans;
+  readonly clock: Clock;
+  readonly pool: PagePool;
+  readonly #scratch: Region;
+  readonly #devices = new Map<string, Device>();
+  readonly #deviceList: Device[] = [];
+  readonly #sockets: (SoftSocket | undefined)[] = [];
+  /** Bound V3 sockets: their blocks are handed over in time. */
+  readonly #ticking: SoftSocket[] = [];
+  /** Sockets that are served in every step (threaded kernel). */
+  readonly active: SoftSocket[] = [];
+  #now = 0;
+
+  constructor(options: SoftKernelOptions = {}) {
+    this.arena = options.arena ?? Arena.default();
+    this.clock = options.clock ?? new VirtualClock();
+    this.#scratch = this.arena.allocate(COPY_LIST_BYTES);
+    this.means = { i32: this.arena.i32, routines: this.arena.routines, copyList: this.#scratch.offset };
+    this.pool = new PagePool(this.arena);
+  }
+
+  // Devices
+
+  /** Adds a soft NIC. @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
+  async addNic(options: NicOptions): Promise<InterfaceInfo> {
+    this.#expectNew(options.name);
+    const device = this.#newDevice();
+    device.attach(buildNic(this.arena, device, options));
+    return this.#add(device);
+  }
+
+  /** Adds a veth pair (K5). @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
+  async addVeth(options: VethOptions): Promise<[InterfaceInfo, InterfaceInfo]> {
+    for (const name of checkVethNames(options)) this.#expectNew(name);
+    const devices = [this.#newDevice(), this.#newDevice()] as const;
+    buildVeth(this.arena, devices, options);
+    return [this.#add(devices[0]), this.#add(devices[1])];
+  }
+
+  #newDevice(): Device {
+    return new Device(this.means, this.arena.u8, this.pool);
+  }
+
+  #add(device: Device): InterfaceInfo {
+    this.#devices.set(device.driver.name, device);
+    this.#deviceList.push(device);
+    return describe(device);
+  }
+
+  #expectNew(name: string): void {
+    if (typeof name !== 'string' || name.length === 0 || name.length > 64) {
+      throw new PacketError(
+        'INVALID_OPTION',
+        `name: ${JSON.stringify(name)} is not an interface name of 1 to 64 characters`,
+      );
+    }
+    if (this.#devices.has(name)) {
+      throw new PacketError('INTERFACE_EXISTS', `there is an interface ${name} already`, {
+        remedy: 'choose another name',
+      });
+    }
+  }
+
+  /** @throws PacketError NO_INTERFACE */
+  device(name: string): Device {
+    const device = this.#devices.get(name);
+    if (device === undefined) {
+      const known = [...this.#devices.keys()].join(', ');
+      throw new PacketError('NO_INTERFACE', `the soft kernel has no interface ${name}`, {
+        remedy: known === '' ? 'add one with addNic or addVeth' : `it has ${known}`,
+      });
+    }
+    return device;
+  }
+
+  async deviceStatistics(name: string): Promise<Record<string, number>> {
+    return this.device(name).driver.statistics();
+  }
+
+  async stackStatistics(name: string): Promise<StackStatistics> {
+    const { packets, bytes } = this.device(name).core.stack;
+    return { packets, bytes };
+  }
+
+  async setLink(name: string, up: boolean): Promise<void> {
+    this.device(name).driver.setLink(up);
+  }
+
+  async setStuck(name: string, queue: number, stuck: boolean): Promise<void> {
+    const { driver } = this.device(name);
+    if (!(driver instanceof NicDriver)) {
+      throw new PacketError(
+        'MODE_UNSUPPORTED',
+        `${name} (driver ${driver.driver}) has no hardware queues to get stuck`,
+      );
+    }
+    driver.setStuck(queue, stuck);
+  }
+
+  async interfaces(): Promise<InterfaceInfo[]> {
+    return [...this.#devices.values()].map(describe);
+  }
+
+  // Sockets
+
+  async socket(version: PacketVersion): Promise<SoftSocket> {
+    const socket = new SoftSocket(this, version);
+    const free = this.#sockets.indexOf(undefined);
+    socket.number = free < 0 ? this.#sockets.length : free;
+    this.#sockets[socket.number] = socket;
+    return socket;
+  }
+
+  /** The socket with a number, for the doorbell. */
+  socketNumber(number: number): SoftSocket | undefined {
+    return this.#sockets[number];
+  }
+
+  bound(socket: SoftSocket): void {
+    if (socket.version === 'v3') this.#ticking.push(socket);
+  }
+
+  closed(socket: SoftSocket): void {
+    this.#sockets[socket.number] = undefined;
+    for (const list of [this.#ticking, this.active]) {
+      const at = list.indexOf(socket);
+      if (at >= 0) list.splice(at, 1);
+    }
+  }
+
+  // Work
+
+  /** The kernel's time, in nanoseconds, as of the last step. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** One bounded step: serves active sockets, lets the devices work, polls their drivers. Returns the work done. */
+  step(): number {
+    const now = this.clock.now();
+    this.#now = now;
+    let work = 0;
+    const { active } = this;
+    for (let i = 0; i < active.length; i++) {
+      const socket = active[i]!;
+      const taken = socket.service();
+      if (taken > 0) socket.idle = 0;
+      else socket.idle++;
+      work += taken;
+    }
+    const milliseconds = this.clock.epochMilliseconds + now / 1e6;
+    const seconds = Math.floor(milliseconds / 1000);
+    const nanoseconds = Math.floor((milliseconds - seconds * 1000) * 1e6);
+    const devices = this.#deviceList;
+    for (let i = 0; i < devices.length; i++) {
+      devices[i]!.core.setTime(seconds, nanoseconds);
+      work += devices[i]!.driver.advance(now, BUDGET);
+    }
+    for (let i = 0; i < devices.length; i++) work += devices[i]!.driver.poll(BUDGET);
+    for (let i = 0; i < this.#ticking.length; i++) {
+      const socket = this.#ticking[i]!;
+      if (socket.nextTick() <= now) socket.tick(now);
+    }
+    return work;
+  }
+
+  /** Runs `steps` steps; for tests, and for programs that want to see the kernel work. Returns the work done. */
+  run(steps: number): number {
+    let work = 0;
+    for (let i = 0; i < steps; i++) work += this.step();
+    return work;
+  }
+
+  /** When the next step will have something to do by itself, in nanoseconds; Infinity for never. */
+  nextEvent(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const device of this.#devices.values()) next = Math.min(next, device.driver.nextEvent(this.#now));
+    for (const socket of this.#ticking) next = Math.min(next, socket.nextTick());
+    return next;
+  }
+
+  /** A socket asks to be looked at; inline, this is where the kernel gets its time from. */
+  kick(socket: SoftSocket): void {
+    socket.service();
+    this.step();
+  }
+
+  /** Serves every socket and takes one step; skips idle time. Returns whether anything may still happen by itself. */
+  #turn(deadline: number): boolean {
+    let work = 0;
+    for (const socket of this.#sockets) if (socket?.posted()) work += socket.service();
+    work += this.step();
+    if (work > 0) return true;
+    const next = Math.min(this.nextEvent(), deadline);
+    if (next === Number.POSITIVE_INFINITY) return false;
+    if (next > this.#now) this.clock.skipTo(next);
+    return true;
+  }
+
+  /**
+   * Waits on the kernel's own clock while packets are on their way, and on the host's when nothing is: then only another task of
+   * this thread can change anything.
+   */
+  async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
+    const { signal } = options;
+    const timeout = options.timeoutMilliseconds ?? Number.POSITIVE_INFINITY;
+    const deadline = this.#now + timeout * 1e6;
+    const hostDeadline = performance.now() + timeout;
+    for (;;) {
+      signal?.throwIfAborted();
+      let alive = true;
+      for (let i = 0; i < STEPS_PER_TURN && alive; i++) {
+        if (ready()) return true;
+        if (this.#now >= deadline) return false;
+        alive = this.#turn(this.nextEvent() === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : deadline);
+      }
+      if (!alive && performance.now() >= hostDeadline) return ready();
+      await pause(alive ? 0 : IDLE_TURN_MILLISECONDS, signal);
+    }
+  }
+
+  waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
+    const deadline = this.#now + options.timeoutMilliseconds * 1e6;
+    while (!ready()) {
+      // Nothing can come from outside while this thread is blocked: when the devices are idle, so it stays.
+      if (this.#now >= deadline || !this.#turn(deadline)) return false;
+    }
+    return true;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of [...this.#sockets]) await socket?.close();
+    for (const device of this.#devices.values()) device.driver.close();
+    this.#devices.clear();
+    this.pool.close();
+    this.arena.free(this.#scratch);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function describe(device: Device): InterfaceInfo {
+  const { name, driver, queues, mtu, up, mac, zeroCopy } = device.driver;
+  const modes: Mode[] = zeroCopy ? ['xdp-zc', 'xdp-copy', 'v4-zc', 'v4', 'v3', 'v2'] : ['xdp-copy', 'v4', 'v3', 'v2'];
+  return { name, driver, queues, mtu, up, mac, zeroCopy, modes };
+}
+
+/** Lets the event loop run; ends early when the signal is aborted. */
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,252 @@
+import { PacketError } from '../errors.js';
+import type {
+  Binding,
+  BindRequest,
+  BlockingWaitOptions,
+  Direction,
+  DropPlace,
+  KernelSocket,
+  KernelStatistics,
+  MemoryRegistration,
+  Mode,
+  PacketVersion,
+  RingRequest,
+  SocketMaps,
+  WaitOptions,
+} from '../kernel/contract.js';
+import { LINK_OVERHEAD_BYTES } from '../nic/soft-nic.js';
+import { NEED_WAKEUP } from '../ring/frame-rings.js';
+import type { KernelRings } from '../ring/kernel-rings.js';
+import { V2KernelRings } from '../ring/v2/kernel.js';
+import { V3KernelRings } from '../ring/v3/kernel.js';
+import { V4KernelRings } from '../ring/v4/kernel.js';
+import { XdpKernelRings } from '../ring/xdp/kernel.js';
+import { checkReceive } from '../steering/compile-rules.js';
+import type { Receive } from '../steering/rules.js';
+import { type Attachment, attachCopying, attachZeroCopy } from './attachment.js';
+import { allocateRings, type RingMemory } from './ring-memory.js';
+import type { SoftKernel } from './soft-kernel.js';
+
+/** Modes of each version. */
+const MODES: Record<PacketVersion, readonly Mode[]> = {
+  v2: ['v2'],
+  v3: ['v3'],
+  v4: ['v4-zc', 'v4'],
+  xdp: ['xdp-zc', 'xdp-copy'],
+};
+
+/** One socket of the soft kernel: the calls of the talk in order (S1-S4), then service from the kernel's loop. */
+export class SoftSocket implements KernelSocket {
+  /** Number among the kernel's sockets: its bit in the doorbell. */
+  number = -1;
+  /** Served in every step of the kernel, because it was busy of late (threaded kernel only). */
+  active = false;
+  /** Steps without work while active. */
+  idle = 0;
+  /** Waits for events; the activity it was last told of. */
+  waiting = false;
+  toldOf = 0;
+  #memory: MemoryRegistration | undefined;
+  #request: RingRequest | undefined;
+  #rings: RingMemory | undefined;
+  #kernelRings: KernelRings | undefined;
+  #attachment: Attachment | undefined;
+  #closed = false;
+
+  constructor(
+    private readonly kernel: SoftKernel,
+    readonly version: PacketVersion,
+  ) {}
+
+  async registerMemory(memory: MemoryRegistration): Promise<void> {
+    this.#expect(this.version === 'v4' || this.version === 'xdp', `${this.version} sockets have no packet buffer`);
+    this.#expect(this.#memory === undefined, 'a packet buffer is registered already');
+    const { base, frames, frameSize, headroom } = memory;
+    const size = this.kernel.arena.u8.length;
+    const whole = [base, frames, frameSize, headroom].every((value) => Number.isInteger(value) && value >= 0);
+    if (
+      !whole ||
+      frameSize < 2048 ||
+      frameSize > 65536 ||
+      (frameSize & (frameSize - 1)) !== 0 ||
+      base % frameSize !== 0 ||
+      base === 0 ||
+      frames === 0 ||
+      base + frames * frameSize > size ||
+      headroom % 64 !== 0 ||
+      headroom > frameSize - 256 - 64
+    ) {
+      throw new PacketError(
+        'INVALID_OPTION',
+        `packet buffer: ${frames} frames of ${frameSize} bytes (headroom ${headroom}) at ${base} do not lie in the arena as frames must`,
+        {
+          remedy:
+            'frames are a power of two from 2048 to 65536 bytes, aligned to their size, headroom a multiple of 64',
+        },
+      );
+    }
+    this.#memory = { base, frames, frameSize, headroom };
+  }
+
+  async createRings(request: RingRequest): Promise<void> {
+    this.#expect(this.#rings === undefined, 'the rings are mapped already');
+    this.#request = request;
+  }
+
+  async map(): Promise<SocketMaps> {
+    const request = this.#request;
+    this.#expect(request !== undefined, 'createRings comes before map');
+    this.#expect(this.#rings === undefined, 'the rings are mapped already');
+    const { kernel, version } = this;
+    this.#rings = allocateRings(kernel.arena, version, request!);
+    const { maps } = this.#rings;
+    this.setWake(true);
+    const memory = this.#memory;
+    if (version === 'v4' || version === 'xdp') {
+      this.#expect(memory !== undefined, 'registerMemory comes before map');
+    }
+    return maps;
+  }
+
+  async bind(request: BindRequest): Promise<Binding> {
+    const rings = this.#rings;
+    this.#expect(rings !== undefined, 'map comes before bind');
+    this.#expect(this.#attachment === undefined, 'the socket is bound already');
+    const { kernel, version } = this;
+    const { mode } = request;
+    if (!MODES[version].includes(mode)) {
+      throw new PacketError('MODE_UNSUPPORTED', `a ${version} socket cannot work in mode ${mode}`, {
+        remedy: `modes of ${version}: ${MODES[version].join(', ')}`,
+      });
+    }
+    checkReceive(request.receive); // complains before anything is attached
+    const device = kernel.device(request.interface);
+    const kernelRings = this.#makeRings(rings!.maps, request.segments);
+    const largestPacket = device.driver.mtu + LINK_OVERHEAD_BYTES;
+    kernelRings.setLargestPacket(largestPacket);
+    const attach = mode === 'v4-zc' || mode === 'xdp-zc' ? attachZeroCopy : attachCopying;
+    this.#attachment = attach(device, kernelRings, request, this.#memory);
+    this.#kernelRings = kernelRings;
+    kernel.bound(this);
+    const exclusive = mode !== 'v2' && mode !== 'v3' && mode !== 'v4';
+    return { mode, queue: this.#attachment.queue, exclusive, largestPacket };
+  }
+
+  #makeRings(maps: SocketMaps, segments: boolean): KernelRings {
+    const { means } = this.kernel;
+    const request = this.#request!;
+    switch (this.version) {
+      case 'v2':
+        return new V2KernelRings(this.kernel.arena, maps, request, means);
+      case 'v3':
+        return new V3KernelRings(this.kernel.arena, maps, request, means);
+      case 'v4':
+        return new V4KernelRings(means, this.#memory!, maps, segments);
+      case 'xdp':
+        return new XdpKernelRings(means, this.#memory!, maps, segments);
+    }
+  }
+
+  async steer(receive: Receive): Promise<void> {
+    this.#expect(this.#attachment !== undefined, 'bind comes before steer');
+    this.#attachment!.steer(receive);
+  }
+
+  // The kernel's loop
+
+  /** Takes what the application has posted. Returns frames taken. */
+  service(): number {
+    return this.#attachment === undefined ? 0 : this.#attachment.service();
+  }
+
+  /** Hands over what has waited long enough (V3). */
+  tick(now: number): void {
+    this.#kernelRings?.tick(now);
+  }
+
+  nextTick(): number {
+    return this.#kernelRings?.nextTick() ?? Number.POSITIVE_INFINITY;
+  }
+
+  get bound(): boolean {
+    return this.#attachment !== undefined;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether something is posted that `service` would take. */
+  posted(): boolean {
+    return this.#attachment?.posted() ?? false;
+  }
+
+  /** Grows whenever the application may find something new in its rings. */
+  activity(): number {
+    const counters = this.#kernelRings?.counters;
+    if (counters === undefined) return 0;
+    return (
+      counters.received + counters.sent + counters.transmitError + counters.invalidDescriptor + counters.handedOver
+    );
+  }
+
+  /** Sets or clears the "kick me" bits (F1). */
+  setWake(on: boolean): void {
+    const { maps } = this.#rings!;
+    const { i32 } = this.kernel.arena;
+    Atomics.store(i32, maps.wakeReceive >> 2, on ? NEED_WAKEUP : 0);
+    Atomics.store(i32, maps.wakeTransmit >> 2, on ? NEED_WAKEUP : 0);
+  }
+
+  /** Arena byte offset of the event counter. */
+  get event(): number {
+    return this.#rings!.event;
+  }
+
+  // The application's side, when the kernel runs inline
+
+  kick(_direction: Direction): void {
+    this.kernel.kick(this);
+  }
+
+  wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
+    return this.kernel.wait(ready, options);
+  }
+
+  waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
+    return this.kernel.waitBlocking(ready, options);
+  }
+
+  async statistics(): Promise<KernelStatistics> {
+    const counters = this.#kernelRings?.counters;
+    if (counters === undefined) return { received: 0, sent: 0, drops: {} };
+    const drops: Partial<Record<DropPlace, number>> = {
+      'fill-ring-empty': counters.fillRingEmpty,
+      'receive-ring-full': counters.receiveRingFull,
+      'invalid-descriptor': counters.invalidDescriptor,
+      'too-long': counters.tooLong,
+      'transmit-error': counters.transmitError,
+      ...this.#attachment?.drops(),
+    };
+    return { received: counters.received, sent: counters.sent, drops };
+  }
+
+  async unbind(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#attachment?.detach();
+    this.#attachment = undefined;
+    this.kernel.closed(this);
+  }
+
+  async close(): Promise<void> {
+    await this.unbind();
+    if (this.#rings !== undefined) this.kernel.arena.free(this.#rings.region);
+    this.#rings = undefined;
+  }
+
+  #expect(condition: boolean, problem: string): void {
+    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+    if (!condition) throw new PacketError('WRONG_STATE', problem);
+  }
+}

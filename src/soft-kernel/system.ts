@@ -1,0 +1,26 @@
+import type { InterfaceInfo, Kernel } from '../kernel/contract.js';
+import type { NicOptions } from './nic-options.js';
+
+/**
+ * The soft kernel as a program sees it, inline or on a thread of its own: a kernel whose devices one makes oneself. All arguments
+ * and results are plain data.
+ */
+export interface SoftSystem extends Kernel {
+  readonly name: 'soft';
+  /** Adds a soft NIC. @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
+  addNic(options: NicOptions): Promise<InterfaceInfo>;
+  /** Counters of a device, in the manner of `ethtool -S`. @throws PacketError NO_INTERFACE */
+  deviceStatistics(device: string): Promise<Record<string, number>>;
+  /** What the ordinary stack has seen of a device. @throws PacketError NO_INTERFACE */
+  stackStatistics(device: string): Promise<StackStatistics>;
+  /** Takes the link up or down. @throws PacketError NO_INTERFACE */
+  setLink(device: string, up: boolean): Promise<void>;
+  /** Fault injection: makes a device ignore one of its queues. @throws PacketError NO_INTERFACE, NO_QUEUE, MODE_UNSUPPORTED */
+  setStuck(device: string, queue: number, stuck: boolean): Promise<void>;
+}
+
+/** Packets and bytes that reached the ordinary stack. */
+export interface StackStatistics {
+  readonly packets: number;
+  readonly bytes: number;
+}

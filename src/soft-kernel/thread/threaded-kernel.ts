@@ -1,0 +1,244 @@
+import { Arena, type ArenaShare, type Region } from '../../arena/arena.js';
+import { PacketError } from '../../errors.js';
+import type {
+  Binding,
+  BindRequest,
+  BlockingWaitOptions,
+  Direction,
+  InterfaceInfo,
+  KernelSocket,
+  KernelStatistics,
+  MemoryRegistration,
+  PacketVersion,
+  RingRequest,
+  SocketMaps,
+  WaitOptions,
+} from '../../kernel/contract.js';
+import { NEED_WAKEUP } from '../../ring/frame-rings.js';
+import type { Receive } from '../../steering/rules.js';
+import type { NicOptions } from '../nic-options.js';
+import type { SoftSystem, StackStatistics } from '../system.js';
+import { allocateDoorbell, Doorbell } from './doorbell.js';
+import type { AnswerMessage, KernelThread, ThreadHost } from './protocol.js';
+
+/** Address space that the kernel's thread gets for rings, page pool and devices, unless told otherwise. */
+const KERNEL_ARENA_BYTES = 2 ** 28;
+
+export interface ThreadedSoftKernelOptions {
+  /** How to start a thread; on Node `nodeThreads()`. */
+  readonly host: ThreadHost;
+  /** The arena to share; default the thread's own. */
+  readonly arena?: Arena;
+  /** Bytes of it that the kernel may use; default 256 MiB. */
+  readonly kernelBytes?: number;
+}
+
+/**
+ * The soft kernel on a thread of its own, as the talk's driver runs on another core: the same contract, the same programs. Control
+ * calls are messages; rings and frames are shared memory, and while traffic flows nothing else is needed.
+ */
+export class ThreadedSoftKernel implements SoftSystem {
+  readonly name = 'soft';
+  readonly arena: Arena;
+  readonly #thread: KernelThread;
+  readonly #doorbell: Doorbell;
+  readonly #doorbellRegion: Region;
+  readonly #share: ArenaShare;
+  readonly #calls = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
+  #nextCall = 0;
+  #dead: Error | undefined;
+  #closed = false;
+
+  constructor(options: ThreadedSoftKernelOptions) {
+    this.arena = options.arena ?? Arena.default();
+    this.#doorbellRegion = allocateDoorbell(this.arena);
+    this.#doorbell = new Doorbell(this.arena, this.#doorbellRegion.offset);
+    this.#share = this.arena.share(options.kernelBytes ?? KERNEL_ARENA_BYTES);
+    this.#thread = options.host.start();
+    this.#thread.listen((message) => this.#answer(message as AnswerMessage));
+    this.#thread.ended((reason) => this.#die(reason));
+    this.#thread.post({ arena: this.#share, doorbell: this.#doorbellRegion.offset });
+  }
+
+  /** @internal a control call to the other thread */
+  call<Result>(socket: number | undefined, method: string, ...args: unknown[]): Promise<Result> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    if (this.#closed) return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed'));
+    return new Promise((resolve, reject) => {
+      const id = this.#nextCall++;
+      this.#calls.set(id, { resolve, reject });
+      this.#thread.post({ id, socket, method, args });
+      this.#doorbell.wake();
+    });
+  }
+
+  #answer(message: AnswerMessage): void {
+    const call = this.#calls.get(message.id);
+    if (call === undefined) return;
+    this.#calls.delete(message.id);
+    if ('error' in message) {
+      call.reject(typeof message.error === 'string' ? new Error(message.error) : PacketError.fromJSON(message.error));
+    } else {
+      call.resolve(message.result as never);
+    }
+  }
+
+  #die(reason: Error): void {
+    this.#dead = reason;
+    for (const { reject } of this.#calls.values()) reject(reason);
+    this.#calls.clear();
+  }
+
+  interfaces(): Promise<InterfaceInfo[]> {
+    return this.call(undefined, 'interfaces');
+  }
+
+  addNic(options: NicOptions): Promise<InterfaceInfo> {
+    return this.call(undefined, 'addNic', options);
+  }
+
+  deviceStatistics(device: string): Promise<Record<string, number>> {
+    return this.call(undefined, 'deviceStatistics', device);
+  }
+
+  stackStatistics(device: string): Promise<StackStatistics> {
+    return this.call(undefined, 'stackStatistics', device);
+  }
+
+  setLink(device: string, up: boolean): Promise<void> {
+    return this.call(undefined, 'setLink', device, up);
+  }
+
+  setStuck(device: string, queue: number, stuck: boolean): Promise<void> {
+    return this.call(undefined, 'setStuck', device, queue, stuck);
+  }
+
+  async socket(version: PacketVersion): Promise<KernelSocket> {
+    const number = await this.call<number>(undefined, 'socket', version);
+    return new ThreadSocket(this, this.#doorbell, number, version);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#dead === undefined) await this.call(undefined, 'shutdown');
+    this.#closed = true;
+    await this.#thread.terminate();
+    this.arena.free(this.#share.region);
+    this.arena.free(this.#doorbellRegion);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** A socket of the kernel on the other thread. */
+class ThreadSocket implements KernelSocket {
+  #maps: SocketMaps | undefined;
+  #event = 0;
+  readonly #i32: Int32Array;
+
+  constructor(
+    private readonly kernel: ThreadedSoftKernel,
+    private readonly doorbell: Doorbell,
+    private readonly number: number,
+    readonly version: PacketVersion,
+  ) {
+    this.#i32 = kernel.arena.i32;
+  }
+
+  registerMemory(memory: MemoryRegistration): Promise<void> {
+    return this.kernel.call(this.number, 'registerMemory', memory);
+  }
+
+  createRings(rings: RingRequest): Promise<void> {
+    return this.kernel.call(this.number, 'createRings', rings);
+  }
+
+  async map(): Promise<SocketMaps> {
+    const { maps, event } = await this.kernel.call<{ maps: SocketMaps; event: number }>(this.number, 'map');
+    this.#maps = maps;
+    this.#event = event >> 2;
+    return maps;
+  }
+
+  bind(request: BindRequest): Promise<Binding> {
+    return this.kernel.call(this.number, 'bind', request);
+  }
+
+  steer(receive: Receive): Promise<void> {
+    return this.kernel.call(this.number, 'steer', receive);
+  }
+
+  kick(_direction: Direction): void {
+    this.doorbell.kick(this.number);
+  }
+
+  /** Before sleeping: a kernel that has stopped polling must look at the rings once more. */
+  #kickIfAsked(): void {
+    const { wakeReceive, wakeTransmit } = this.#maps!;
+    const asked = Atomics.load(this.#i32, wakeReceive >> 2) | Atomics.load(this.#i32, wakeTransmit >> 2);
+    if ((asked & NEED_WAKEUP) !== 0) this.doorbell.kick(this.number);
+  }
+
+  async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
+    const { signal, spinNanoseconds = 0 } = options;
+    const deadline = performance.now() + (options.timeoutMilliseconds ?? Number.POSITIVE_INFINITY);
+    if (spinNanoseconds > 0 && spin(ready, Math.min(deadline, performance.now() + spinNanoseconds / 1e6))) return true;
+    // An abort wakes this thread's own wait: the kernel need not know.
+    const wake = () => {
+      Atomics.add(this.#i32, this.#event, 1);
+      Atomics.notify(this.#i32, this.#event);
+    };
+    signal?.addEventListener('abort', wake, { once: true });
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const seen = Atomics.load(this.#i32, this.#event);
+        if (ready()) return true;
+        const left = deadline - performance.now();
+        if (left <= 0) return false;
+        this.#kickIfAsked();
+        this.doorbell.awaitEvents(this.number);
+        const waiting = Atomics.waitAsync(this.#i32, this.#event, seen, left);
+        if (waiting.async) await waiting.value;
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake);
+    }
+  }
+
+  waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
+    const deadline = performance.now() + options.timeoutMilliseconds;
+    this.#kickIfAsked();
+    if (options.how === 'busy') return spin(ready, deadline);
+    for (;;) {
+      const seen = Atomics.load(this.#i32, this.#event);
+      if (ready()) return true;
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      this.doorbell.awaitEvents(this.number);
+      Atomics.wait(this.#i32, this.#event, seen, left);
+    }
+  }
+
+  statistics(): Promise<KernelStatistics> {
+    return this.kernel.call(this.number, 'statistics');
+  }
+
+  unbind(): Promise<void> {
+    return this.kernel.call(this.number, 'unbind');
+  }
+
+  close(): Promise<void> {
+    return this.kernel.call(this.number, 'close');
+  }
+}
+
+/** Looks at `ready` until it holds or the time is over; the clock is read every 64 looks. */
+function spin(ready: () => boolean, deadline: number): boolean {
+  for (let looks = 1; ; looks++) {
+    if (ready()) return true;
+    if ((looks & 63) === 0 && performance.now() >= deadline) return false;
+  }
+}

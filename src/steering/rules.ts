@@ -1,0 +1,181 @@
+import { checkInteger, PacketError } from '../errors.js';
+import {
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ETHERTYPE_MINIMUM,
+  PROTOCOL_ICMP,
+  PROTOCOL_ICMP6,
+  PROTOCOL_SCTP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+} from '../packet/flow-key.js';
+import { type IpPrefix, parseIpPrefix } from '../packet/ip-address.js';
+
+/** One port, or the first and the last of a range, 0 to 65535. */
+export type Ports = number | readonly [first: number, last: number];
+
+/**
+ * "Only my packets" (Q1): what a packet's headers must say. A packet matches when every field that is given holds. Plain data, so
+ * that it can be posted to a worker and written in JSON.
+ *
+ *     { protocol: 'udp', port: 53 }                          DNS, questions and answers, IPv4 and IPv6
+ *     { vlan: 7, source: '10.0.0.0/8' }
+ *     { etherType: 'arp' }
+ *
+ * `address` and `port` each hold for either end, independently of each other. Port fields match TCP, UDP and SCTP, and of a
+ * fragmented packet the first fragment only: the others carry no ports.
+ */
+export interface FlowRule {
+  /** EtherType behind all VLAN tags, 0x0600 to 0xffff. */
+  readonly etherType?: number | 'ipv4' | 'ipv6' | 'arp';
+  /** Identifier of the outermost VLAN tag, 0 to 4094. Without this field, tagged and untagged packets match. */
+  readonly vlan?: number;
+  /** IP protocol, 0 to 255; `icmp` means IPv4's and `icmp6` IPv6's. For IPv6, the one behind the extension headers. */
+  readonly protocol?: number | 'tcp' | 'udp' | 'sctp' | 'icmp' | 'icmp6';
+  /** IPv4 or IPv6 address, with a prefix length if you like: "10.0.0.0/8", "2001:db8::1". Bits behind the prefix do not count. */
+  readonly source?: string;
+  readonly destination?: string;
+  /** Source or destination. */
+  readonly address?: string;
+  readonly sourcePort?: Ports;
+  readonly destinationPort?: Ports;
+  /** Source or destination. */
+  readonly port?: Ports;
+}
+
+/** What a socket receives. It is said when the socket is opened; there is no default. */
+export type Receive = 'all' | 'none' | readonly FlowRule[];
+
+/** The first and the last port of a range. */
+export type PortRange = readonly [first: number, last: number];
+
+/** A {@link FlowRule} in numbers. */
+export interface ParsedRule {
+  readonly etherType?: number;
+  readonly vlan?: number;
+  readonly protocol?: number;
+  /** What the name of the protocol says about the IP version: `icmp` 4, `icmp6` 6. */
+  readonly protocolVersion?: 4 | 6;
+  readonly source?: IpPrefix;
+  readonly destination?: IpPrefix;
+  readonly address?: IpPrefix;
+  readonly sourcePort?: PortRange;
+  readonly destinationPort?: PortRange;
+  readonly port?: PortRange;
+}
+
+/** The fields of a rule. */
+export const FLOW_RULE_FIELDS = [
+  'etherType',
+  'vlan',
+  'protocol',
+  'source',
+  'destination',
+  'address',
+  'sourcePort',
+  'destinationPort',
+  'port',
+] as const satisfies readonly (keyof FlowRule)[];
+
+const ETHERTYPES: Readonly<Record<string, number>> = {
+  ipv4: ETHERTYPE_IPV4,
+  ipv6: ETHERTYPE_IPV6,
+  arp: ETHERTYPE_ARP,
+};
+
+const PROTOCOLS: Readonly<Record<string, number>> = {
+  tcp: PROTOCOL_TCP,
+  udp: PROTOCOL_UDP,
+  sctp: PROTOCOL_SCTP,
+  icmp: PROTOCOL_ICMP,
+  icmp6: PROTOCOL_ICMP6,
+};
+
+/**
+ * Checks a rule, from wherever it comes, and turns its texts into numbers.
+ *
+ * @param where what messages call the rule: "receive[2]"
+ * @throws PacketError INVALID_OPTION that names the field, its value and what it may be. A field that is there but undefined is an
+ *   error too: left out silently it would widen what the rule matches.
+ */
+export function parseRule(rule: unknown, where: string): ParsedRule {
+  if (typeof rule !== 'object' || rule === null || Array.isArray(rule)) {
+    throw invalid(
+      `${where}: ${show(rule)} is not a rule, an object with fields such as ${FLOW_RULE_FIELDS.join(', ')}`,
+    );
+  }
+  const parsed: { -readonly [Field in keyof ParsedRule]: ParsedRule[Field] } = {};
+  const names = Object.keys(rule);
+  if (names.length === 0) throw invalid(`${where}: a rule without fields; receive 'all' means every packet`);
+  for (const name of names) {
+    const value: unknown = (rule as Record<string, unknown>)[name];
+    const field = `${where}.${name}`;
+    switch (name) {
+      case 'etherType':
+        parsed.etherType = parseNumber(field, value, ETHERTYPES, ETHERTYPE_MINIMUM, 0xffff);
+        break;
+      case 'vlan':
+        parsed.vlan = checkInteger(field, value, 0, 4094);
+        break;
+      case 'protocol':
+        parsed.protocol = parseNumber(field, value, PROTOCOLS, 0, 0xff);
+        if (value === 'icmp') parsed.protocolVersion = 4;
+        if (value === 'icmp6') parsed.protocolVersion = 6;
+        break;
+      case 'source':
+      case 'destination':
+      case 'address':
+        parsed[name] = parseAddress(field, value);
+        break;
+      case 'sourcePort':
+      case 'destinationPort':
+      case 'port':
+        parsed[name] = parsePorts(field, value);
+        break;
+      default:
+        throw invalid(`${field}: there is no such field; a rule has ${FLOW_RULE_FIELDS.join(', ')}`);
+    }
+  }
+  return parsed;
+}
+
+function parseNumber(
+  field: string,
+  value: unknown,
+  names: Readonly<Record<string, number>>,
+  minimum: number,
+  maximum: number,
+): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum) return value;
+  if (typeof value === 'string' && Object.hasOwn(names, value)) return names[value]!;
+  const known = Object.keys(names).join(', ');
+  throw invalid(`${field}: ${show(value)} is none of ${known} and no whole number from ${minimum} to ${maximum}`);
+}
+
+function parseAddress(field: string, value: unknown): IpPrefix {
+  const prefix = typeof value === 'string' ? parseIpPrefix(value) : undefined;
+  if (prefix !== undefined) return prefix;
+  throw invalid(
+    `${field}: ${show(value)} is no IPv4 or IPv6 address, alone or with a prefix length from 0 to 32 or 128 ("10.0.0.0/8")`,
+  );
+}
+
+function parsePorts(field: string, value: unknown): PortRange {
+  if (!Array.isArray(value)) {
+    const port = checkInteger(field, value, 0, 0xffff);
+    return [port, port];
+  }
+  if (value.length !== 2) throw invalid(`${field}: ${show(value)} is not a range, [first, last]`);
+  const first = checkInteger(`${field}[0]`, value[0], 0, 0xffff);
+  return [first, checkInteger(`${field}[1]`, value[1], first, 0xffff)];
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `"${value}"`;
+  return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : String(value);
+}
+
+function invalid(message: string): PacketError {
+  return new PacketError('INVALID_OPTION', message);
+}

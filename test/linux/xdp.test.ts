@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { reasonToSkip } from '../support/privileges.js';
+import { testNamespaces, VethPair, type VethPairOptions } from '../support/veth-pair.js';
+
+const skip = reasonToSkip() ?? false;
+
+/** A process lives in one network namespace: these tests run in one of their own, at the near end of a veth pair. */
+async function runInside(script: string, options: VethPairOptions = {}): Promise<void> {
+  const pair = VethPair.create(options);
+  try {
+    const { status, stdout, stderr } = await pair.start(pair.near, fileURLToPath(new URL(script, import.meta.url)))
+      .result;
+    assert.equal(status, 0, `${stdout}${stderr}`);
+    assert.match(stdout, /# fail 0/);
+    assert.doesNotMatch(stdout, /# pass 0/);
+  } finally {
+    pair.close();
+  }
+}
+
+test('AF_XDP sockets move packets over a veth pair', { skip }, () => runInside('inside/traffic.js'));
+test('AF_XDP sockets wait without blocking the event loop, and blocking', { skip }, () =>
+  runInside('inside/waiting.js'),
+);
+test('what AF_XDP refuses is a typed error that names the remedy', { skip }, () => runInside('inside/refusals.js'));
+test('AF_XDP sockets leave nothing behind', { skip }, () => runInside('inside/clean-up.js'));
+test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
+  runInside('inside/sharing.js', { queues: 2 }),
+);
+
+test('no namespace of this process is left', { skip }, () => {
+  assert.deepEqual(
+    testNamespaces().filter((name) => name.startsWith(`tp4t${process.pid}x`)),
+    [],
+  );
+});
+
+test('privileged tests run wherever they could', () => {
+  // A machine with root, Linux and iproute2 has no reason to skip; anything else must name one.
+  const couldRun = process.platform === 'linux' && process.getuid?.() === 0;
+  if (!couldRun) assert.match(String(skip), /needs/);
+  else if (skip !== false) assert.match(skip, /missing|iproute2/);
+});
