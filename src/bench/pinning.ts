@@ -13,7 +13,8 @@ export function planPinning(): Pinning {
   if (process.platform !== 'linux') return { none: `not possible on ${process.platform}` };
   const cpus = allowedCpus();
   if (cpus.length < 2) return { none: 'there is only one CPU' };
-  if (spawnSync('taskset', ['--version'], { stdio: 'ignore' }).status !== 0) return { none: 'there is no taskset command' };
+  if (spawnSync('taskset', ['--version'], { stdio: 'ignore' }).status !== 0)
+    return { none: 'there is no taskset command' };
   const application = cpus[0]!;
   const kernel = cpus.slice(1).find((cpu) => !siblings(application).includes(cpu)) ?? cpus[1]!;
   return { application, kernel };

@@ -1,7 +1,9 @@
-import { openCapture } from '../capture-file/open-capture.js';
-import { PacketBatch } from '../socket/packet-batch.js';
+import { PacketBatch } from '../ring/packet-batch.js';
 import type { PacketSocket } from '../socket/packet-socket.js';
-import { FCS_BYTES, packetLengths, type TrafficOptions, writeTrafficPacket } from '../wire/traffic.js';
+import { listCapturedPackets } from '../wire/captured-packets.js';
+import { writeAsEthernet } from '../wire/ethernet-conversion.js';
+import type { ReplayOptions } from '../wire/replay.js';
+import { packetLengths, type TrafficOptions, writeTrafficPacket } from '../wire/traffic.js';
 
 /** Writes packet number `index` at an arena offset that has `room` bytes; returns its bytes. */
 export type PacketWriter = (bytes: Uint8Array, offset: number, index: number, room: number) => number;
@@ -16,25 +18,33 @@ export function trafficWriter(options: TrafficOptions): PacketWriter {
   };
 }
 
-/** The packets of a capture, in order, round and round. Those longer than the room are cut off. */
-export function captureWriter(capture: Uint8Array): PacketWriter {
-  const reader = openCapture(capture);
-  const packets: Uint8Array[] = [];
-  while (packets.length < MOST_CAPTURE_PACKETS && reader.next()) {
-    const { offset, length } = reader.packet;
-    if (length >= SHORTEST) packets.push(reader.bytes.subarray(offset, offset + length));
-  }
+/**
+ * The packets that a replay sends, see src/wire/replay.ts. Those longer than the room are cut off. They come in scattered order, so
+ * that whatever number of frames a mode sends holds about the same mixture.
+ */
+export function captureWriter({ capture, asEthernet = false }: ReplayOptions): PacketWriter {
+  const { offsets, capturedLengths, linkTypes, lengths } = listCapturedPackets(capture, asEthernet);
+  const scratch = new Uint8Array(Math.max(...lengths));
+  const stride = scatteringStride(lengths.length);
   return (bytes, offset, index, room) => {
-    const packet = packets[index % packets.length]!;
-    const length = Math.min(packet.length, room);
-    bytes.set(packet.subarray(0, length), offset);
+    const packet = (index * stride) % lengths.length;
+    writeAsEthernet(scratch, 0, linkTypes[packet]!, capture, offsets[packet]!, capturedLengths[packet]!);
+    const length = Math.min(lengths[packet]!, room);
+    bytes.set(scratch.subarray(0, length), offset);
     return length;
   };
 }
 
-/** More than there are frames to fill. */
-const MOST_CAPTURE_PACKETS = 65536;
-const SHORTEST = 64 - FCS_BYTES;
+/** A step, about the golden section of `count`, that visits all of `count` things when repeated. */
+function scatteringStride(count: number): number {
+  let stride = Math.max(1, Math.round(count * 0.618));
+  while (greatestCommonDivisor(stride, count) !== 1) stride++;
+  return stride;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
 
 /**
  * What txpush sends: every frame (or slot of the TX ring) that the socket can allocate holds a packet before the clock runs.

@@ -1,4 +1,4 @@
-import type { PacketBatch } from '../socket/packet-batch.js';
+import type { PacketBatch } from '../ring/packet-batch.js';
 import type { PacketSocket } from '../socket/packet-socket.js';
 import type { PrefilledFrames } from './prefilled-frames.js';
 
@@ -86,7 +86,14 @@ function readHeaders(i32: Int32Array, u16: Uint16Array, batch: PacketBatch, tall
     } else {
       // V3 places packets so that the IP header is aligned, not the Ethernet header.
       const half = at >> 1;
-      headers ^= u16[half]! ^ u16[half + 1]! ^ u16[half + 2]! ^ u16[half + 3]! ^ u16[half + 4]! ^ u16[half + 5]! ^ u16[half + 6]!;
+      headers ^=
+        u16[half]! ^
+        u16[half + 1]! ^
+        u16[half + 2]! ^
+        u16[half + 3]! ^
+        u16[half + 4]! ^
+        u16[half + 5]! ^
+        u16[half + 6]!;
     }
   }
   tally.bytes += bytes;

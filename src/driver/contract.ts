@@ -5,6 +5,11 @@ import type { FlowRule } from '../steering/rules.js';
 export interface ArrayEnd extends FrameSource, FrameSink {
   /** The array is taken down: takes every entry back, done or not. */
   reclaim?(array: PacketArray): void;
+  /**
+   * The pool that the frames belong to, where the end takes back whatever frame of it an entry names. Two ends of one pool may
+   * exchange frames instead of copying (veth between ordinary queues).
+   */
+  readonly framePool?: object;
 }
 
 /** What the packet arrays of a queue pair are populated from and flushed to. */

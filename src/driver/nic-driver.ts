@@ -8,6 +8,14 @@ import type { ArrayEnd, Driver, QueueEnds } from './contract.js';
 
 const ENETDOWN = 100;
 
+// Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
+const CONTINUES_NEXT = CONTINUES;
+const DONE = STATUS_DONE;
+const END = END_OF_PACKET;
+const LENGTH_AT = LENGTH_SHIFT;
+const LINK_DOWN = STATUS_LINK_DOWN;
+const MOST = MOST_PARTS;
+
 /** Makes the ordinary ends of a queue: page pool and packet core. */
 export type OrdinaryEnds = (queue: number) => QueueEnds;
 
@@ -17,7 +25,6 @@ class DriverQueue {
   readonly sent: PacketArray;
   receiveEnd: QueueEnds['receive'];
   transmitEnd: ArrayEnd;
-  zeroCopy = false;
   /** On the driver's poll list. */
   polled = false;
 
@@ -93,7 +100,7 @@ export class NicDriver implements Driver {
       state = new DriverQueue(pair, this.#nic.ringEntries, this.#ordinary(queue));
       this.#queues[queue] = state;
       pair.room = state.ordinary.receive.room;
-      if (queue !== this.ordinaryQueue) this.#refill(state);
+      this.#refill(state);
     }
     return state;
   }
@@ -112,7 +119,6 @@ export class NicDriver implements Driver {
     const { receive, transmit } = ends ?? state.ordinary;
     state.receiveEnd = receive;
     state.transmitEnd = transmit;
-    state.zeroCopy = ends !== undefined;
     pair.room = receive.room;
     this.#refill(state);
     this.#nic.setMasked(pair, false);
@@ -120,8 +126,7 @@ export class NicDriver implements Driver {
 
   service(queue: number): number {
     const state = this.#open(queue);
-    const sent = state.zeroCopy || queue === this.ordinaryQueue ? this.#transmit(state) : 0;
-    return sent + (queue === this.ordinaryQueue ? 0 : this.#refill(state));
+    return this.#transmit(state) + this.#refill(state);
   }
 
   advance(now: number, budget: number): number {
@@ -169,6 +174,7 @@ export class NicDriver implements Driver {
   /** NAPI: clean what was sent, clean what was received, refill (K3, K4). Several short passes over the batch (F12). */
   #pollQueue(state: DriverQueue, budget: number): number {
     const sent = this.#cleanSent(state);
+    if (sent > 0) this.#transmit(state);
     const received = this.#cleanReceived(state, budget);
     if (received > 0) this.#refill(state);
     return Math.max(sent, received);
@@ -181,20 +187,20 @@ export class NicDriver implements Driver {
     const ring = pair.receiveRing >> 2;
     let limit = (end - current) | 0;
     // A packet that the budget would cut in two may overdraw it.
-    if (limit > budget + MOST_PARTS) limit = budget + MOST_PARTS;
+    if (limit > budget + MOST) limit = budget + MOST;
     let whole = 0;
     for (let i = 0; i < limit; i++) {
       const at = (current + i) & mask;
       const descriptor = ring + (at << 2);
       const status = i32[descriptor + 3]!;
-      if ((status & STATUS_DONE) === 0) break;
-      length[at] = status >>> LENGTH_SHIFT;
-      if ((status & END_OF_PACKET) !== 0) {
+      if ((status & DONE) === 0) break;
+      length[at] = status >>> LENGTH_AT;
+      if ((status & END) !== 0) {
         flags[at] = 0;
         whole = i + 1;
         if (whole >= budget) break;
       } else {
-        flags[at] = CONTINUES;
+        flags[at] = CONTINUES_NEXT;
       }
     }
     if (whole === 0) return 0;
@@ -234,7 +240,7 @@ export class NicDriver implements Driver {
       const descriptor = ring + (at << 2);
       i32[descriptor] = address[at]!;
       i32[descriptor + 1] = length[at]!;
-      i32[descriptor + 2] = (flags[at]! & CONTINUES) === 0 ? END_OF_PACKET : 0;
+      i32[descriptor + 2] = (flags[at]! & CONTINUES_NEXT) === 0 ? END : 0;
       i32[descriptor + 3] = 0;
     }
     this.#nic.postTransmit(pair, sent.end);
@@ -250,8 +256,8 @@ export class NicDriver implements Driver {
     let at = current;
     for (; at !== end; at = (at + 1) | 0) {
       const status = i32[ring + ((at & mask) << 2) + 3]!;
-      if ((status & STATUS_DONE) === 0) break;
-      if ((status & STATUS_LINK_DOWN) !== 0) flags[at & mask] = flags[at & mask]! | ENETDOWN;
+      if ((status & DONE) === 0) break;
+      if ((status & LINK_DOWN) !== 0) flags[at & mask] = flags[at & mask]! | ENETDOWN;
     }
     const count = (at - current) | 0;
     if (count === 0) return 0;

@@ -9,24 +9,14 @@ const ENETDOWN = 100;
 /** Frames that a queue has under way each way at most. Few on purpose: what is under way should stay in the cache. */
 const ARRAY_ENTRIES = 256;
 
-/** Makes the ordinary ends of a queue: page pool and packet core. */
-export type OrdinaryEnds = (queue: number) => QueueEnds;
-
 /** One end of a pair. */
 export interface VethEndOptions {
   readonly name: string;
   /** Bytes without Ethernet header. */
   readonly mtu: number;
   readonly mac: string;
-  readonly ordinary: OrdinaryEnds;
-}
-
-/**
- * An end may say that its frames are the kernel's own, and from which pool: it takes back whatever frame of that pool an entry
- * names. Two ends with the same pool can exchange frames. A user's ring has none: its frames are the user's.
- */
-interface PooledEnd {
-  readonly framePool?: object;
+  /** Makes the ordinary ends of a queue: page pool and packet core. */
+  readonly ordinary: (queue: number) => QueueEnds;
 }
 
 /** One queue pair of one end. */
@@ -98,7 +88,7 @@ export class VethDriver implements Driver {
   readonly queues: number;
   readonly ordinaryQueue: number;
   readonly #transfer: VethTransfer;
-  readonly #ordinary: OrdinaryEnds;
+  readonly #ordinary: (queue: number) => QueueEnds;
   readonly #queues: (VethQueue | undefined)[];
   readonly #sending: QueueList;
   readonly #polling: QueueList;
@@ -223,8 +213,8 @@ export class VethDriver implements Driver {
     const peer = this.#peer!;
     const target = peer.#open(peer.#arrival(state.index));
     const { receiveEnd } = target;
-    const pool = (state.transmitEnd as PooledEnd).framePool;
-    const exchange = pool !== undefined && pool === (receiveEnd as PooledEnd).framePool;
+    const pool = state.transmitEnd.framePool;
+    const exchange = pool !== undefined && pool === receiveEnd.framePool;
     const transfer = this.#transfer;
     const longest = peer.mtu + LINK_OVERHEAD_BYTES;
     const packets = transfer.move(state.sent, target.received, receiveEnd, longest, budget, exchange);

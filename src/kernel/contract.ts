@@ -39,6 +39,8 @@ export interface InterfaceInfo {
   /** Modes that may be tried here. */
   readonly modes: readonly Mode[];
   readonly zeroCopy: boolean;
+  /** What one should know: a replayed capture file that is damaged, say. */
+  readonly warnings?: readonly string[];
 }
 
 /** One socket, seen from the application: its set-up calls, its kick, its end. */

@@ -1,4 +1,5 @@
 import type { Arena, Region } from '../arena/arena.js';
+import { PacketError } from '../errors.js';
 import { createFlowKey, type FlowKey, parseFlowKey } from '../packet/flow-key.js';
 import { FlowTable } from '../steering/flow-table.js';
 import type { FlowRule } from '../steering/rules.js';
@@ -11,7 +12,7 @@ const MOST_RUN = 1024;
 
 export interface ClassifierOptions {
   readonly queues: number;
-  /** Rules that the flow director holds at most. */
+  /** Rules that the flow director holds at most; 0: the device has none. */
   readonly rules: number;
   readonly rss?: Omit<RssOptions, 'queues'>;
 }
@@ -31,6 +32,7 @@ export class Classifier {
   readonly #i32: Int32Array;
   readonly #key: FlowKey = createFlowKey();
   readonly #director: FlowTable;
+  readonly #hasDirector: boolean;
   readonly #rss: Rss;
   #spread: number[];
   readonly #arena: Arena;
@@ -41,7 +43,8 @@ export class Classifier {
     this.#arena = arena;
     this.#u8 = arena.u8;
     this.#i32 = arena.i32;
-    this.#director = new FlowTable({ limit: rules });
+    this.#hasDirector = rules > 0;
+    this.#director = new FlowTable({ limit: Math.max(1, rules) });
     const spread = Math.min(queues, MOST_SPREAD_QUEUES);
     this.#rss = new Rss({ queues: spread, ...rss });
     this.#spread = Array.from({ length: spread }, (_, queue) => queue);
@@ -63,8 +66,13 @@ export class Classifier {
     return true;
   }
 
-  /** Adds a flow-director rule. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
+  /** Adds a flow-director rule. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, RULES_UNSUPPORTED */
   add(rule: FlowRule, queue: number): number {
+    if (!this.#hasDirector) {
+      throw new PacketError('RULES_UNSUPPORTED', 'the device has no flow director', {
+        remedy: "receive: 'all', a copy mode, or a device with `rules` above 0",
+      });
+    }
     const handle = this.#director.add(rule, queue);
     this.simple = false;
     return handle;

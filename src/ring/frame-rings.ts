@@ -11,6 +11,9 @@ export const NEED_WAKEUP = 1;
 /** Most packets that one copying send moves: what fits the list in one page (12 bytes each). */
 const COPY_BATCH = 256;
 
+// A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
+const CONTINUES = PACKET_CONTINUES;
+
 /** The part of a kernel socket that rings use on the data path. */
 export interface Kicker {
   kick(direction: Direction): void;
@@ -23,6 +26,8 @@ export interface FrameRingsOptions {
   readonly kicker: Kicker;
   /** Keep sent frames for `completions` instead of returning them to the pool (I9). */
   readonly outcomes: boolean;
+  /** V4: where the free-running indices start, on the kernel's side alike; other than 0 only to test their wrap-around. */
+  readonly firstIndex?: number;
 }
 
 /**
@@ -39,6 +44,11 @@ export abstract class FrameRings implements SocketRings {
   readonly #wakeTransmit: number;
   readonly #base: number;
   readonly #bytes: number;
+  /** The frames in front, which are for receiving. */
+  readonly #receiveBytes: number;
+  readonly #transmitEntries: number;
+  /** Most frames of one packet. */
+  readonly #mostParts: number;
   readonly #frameMask: number;
   readonly #frameSize: number;
   /** Frames on their way between ring and pool. */
@@ -58,6 +68,9 @@ export abstract class FrameRings implements SocketRings {
     this.#wakeTransmit = maps.wakeTransmit >> 2;
     this.#base = buffer.base;
     this.#bytes = buffer.frames * buffer.frameSize;
+    this.#receiveBytes = (buffer.frames - buffer.sendFrames) * buffer.frameSize;
+    this.#transmitEntries = maps.transmit?.entries ?? 0;
+    this.#mostParts = Math.min(MOST_PARTS, this.#transmitEntries);
     this.#frameMask = buffer.frameMask;
     this.#frameSize = buffer.frameSize;
     this.#copyList = buffer.arena.allocate(COPY_BATCH * 12);
@@ -67,7 +80,7 @@ export abstract class FrameRings implements SocketRings {
   protected abstract takeReceived(batch: PacketBatch): number;
   /** Empty frames that the ring can still take. */
   protected abstract emptyRoom(): number;
-  /** Posts empty frames (arena offsets) for receiving; there is room for them. */
+  /** Posts empty frames for receiving, named by any arena offset in each; there is room for them. */
   protected abstract postEmpty(frames: Int32Array, from: number, count: number): void;
   /** Packets' descriptors that can be posted for sending. */
   protected abstract transmitRoom(): number;
@@ -111,18 +124,28 @@ export abstract class FrameRings implements SocketRings {
   }
 
   release(batch: PacketBatch): void {
-    const { offset } = batch;
+    const { offset, length } = batch;
+    if (length === 0 || (length <= this.emptyRoom() && this.#allForReceiving(offset, length))) {
+      if (length > 0) this.postEmpty(offset, 0, length);
+      batch.length = 0;
+      batch.origin = null;
+      return;
+    }
     const frames = this.frames;
     const mask = this.#frameMask;
     const base = this.#base;
     const bytes = this.#bytes;
+    const receiveBytes = this.#receiveBytes;
     let foreign = 0;
     for (let from = 0; from < batch.length; ) {
       const limit = Math.min(batch.length - from, COPY_BATCH);
       let count = 0;
+      let spare = COPY_BATCH; // from here on: frames for sending, which would be missing there if they were posted
       for (let i = from; i < from + limit; i++) {
         const at = offset[i]!;
-        if ((at - base) >>> 0 < bytes) frames[count++] = at & mask;
+        const within = (at - base) >>> 0;
+        if (within < receiveBytes) frames[count++] = at & mask;
+        else if (within < bytes) frames[--spare] = at & mask;
         else offset[foreign++] = at;
       }
       from += limit;
@@ -130,8 +153,17 @@ export abstract class FrameRings implements SocketRings {
       const posted = Math.min(count, room);
       if (posted > 0) this.postEmpty(frames, 0, posted);
       if (posted < count) this.buffer.pool.give(frames, posted, count - posted);
+      if (spare < COPY_BATCH) this.buffer.pool.give(frames, spare, COPY_BATCH - spare);
     }
     this.#releaseForeign(batch, foreign);
+  }
+
+  /** Whether all of these lie in frames of the buffer that are for receiving. */
+  #allForReceiving(offset: Int32Array, count: number): boolean {
+    const base = this.#base;
+    const bytes = this.#receiveBytes;
+    for (let i = 0; i < count; i++) if ((offset[i]! - base) >>> 0 >= bytes) return false;
+    return true;
   }
 
   #releaseForeign(batch: PacketBatch, count: number): void {
@@ -145,7 +177,7 @@ export abstract class FrameRings implements SocketRings {
   allocate(batch: PacketBatch, count: number): number {
     const { offset, size, flags } = batch;
     const pool = this.buffer.pool;
-    const wanted = Math.min(count, batch.capacity);
+    const wanted = Math.max(0, Math.min(count, batch.capacity)) | 0;
     let taken = pool.take(offset, 0, wanted, 'send');
     if (taken < wanted && !this.outcomes && this.#reap() > 0) taken += pool.take(offset, taken, wanted - taken, 'send');
     const start = this.buffer.dataOffset;
@@ -166,7 +198,7 @@ export abstract class FrameRings implements SocketRings {
     if (!this.outcomes) this.#reap();
     let count = batch.length;
     const room = this.transmitRoom();
-    if (count > room) count = wholePackets(batch, room);
+    if (count > room) count = wholePackets(batch, room) || this.#tooLongForRing(batch, room);
     if (count > 0) {
       if (this.#sendable(batch, count)) {
         this.postTransmit(batch, count);
@@ -181,6 +213,14 @@ export abstract class FrameRings implements SocketRings {
       this.#kicker.kick('transmit');
     }
     return count;
+  }
+
+  /** Entries of the first packet when the ring is empty and yet too short for it: it will be refused. Else 0. */
+  #tooLongForRing(batch: PacketBatch, room: number): number {
+    if (room === 0 || room < this.#transmitEntries) return 0;
+    let last = 0;
+    while (last + 1 < batch.length && (batch.flags[last]! & CONTINUES) !== 0) last++;
+    return last + 1;
   }
 
   /** Returns what came back from sending to the pool. */
@@ -201,18 +241,30 @@ export abstract class FrameRings implements SocketRings {
     const { offset, size, flags } = batch;
     const base = this.#base;
     const bytes = this.#bytes;
-    const within = this.#frameSize - 1;
-    const largest = this.largestPacket;
-    let packet = 0;
-    let parts = 0;
+    const frameSize = this.#frameSize;
+    const within = frameSize - 1;
+    const longest = Math.min(this.largestPacket, frameSize);
+    let seen = 0;
     for (let i = 0; i < count; i++) {
       const at = offset[i]!;
       const length = size[i]!;
-      packet += length;
-      if ((at - base) >>> 0 >= bytes || length <= 0 || (at & within) + length > within + 1 || packet > largest)
-        return false;
-      if ((flags[i]! & PACKET_CONTINUES) === 0) packet = parts = 0;
-      else if (++parts >= MOST_PARTS) return false;
+      seen |= flags[i]!;
+      // As unsigned numbers 0 and negative lengths are too large, too.
+      if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize) return false;
+    }
+    return (seen & CONTINUES) === 0 || this.#partsFit(batch, count);
+  }
+
+  /** The same for packets of several frames taken together. */
+  #partsFit(batch: PacketBatch, count: number): boolean {
+    const { size, flags } = batch;
+    let packet = 0;
+    let parts = 0;
+    for (let i = 0; i < count; i++) {
+      packet += size[i]!;
+      if (packet > this.largestPacket) return false;
+      if ((flags[i]! & CONTINUES) === 0) packet = parts = 0;
+      else if (++parts >= this.#mostParts) return false;
     }
     return packet === 0;
   }
@@ -279,7 +331,7 @@ export abstract class FrameRings implements SocketRings {
     const { pool, dataOffset, room } = this.buffer;
     const i32 = this.i32;
     let packet = 0;
-    let good = parts <= MOST_PARTS;
+    let good = parts <= this.#mostParts;
     let foreign = 0;
     for (let i = first; i < first + parts; i++) {
       const at = offset[i]!;

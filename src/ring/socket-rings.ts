@@ -36,6 +36,8 @@ export interface SocketRings {
   writable(): boolean;
   /** Whether frames received through `other` can be sent here without a copy. */
   moves(other: SocketRings): boolean;
+  /** Largest packet the interface sends, in bytes with its Ethernet header; set once bound. Longer ones are unsendable. */
+  largestPacket: number;
   /** What the user side itself counts; plain numbers, updated per batch. */
   readonly counters: RingCounters;
   /** Gives the frames that lie in the rings back to their pool; called once, after the kernel has let go of the rings. */

@@ -11,6 +11,7 @@ import type {
 } from '../kernel/contract.js';
 import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
 import { FrameRings } from '../ring/frame-rings.js';
+import { OwnershipChecker, type OwnershipViolation } from '../ring/ownership-checker.js';
 import type { SocketRings } from '../ring/socket-rings.js';
 import { V2Rings } from '../ring/v2/user.js';
 import { V3Rings } from '../ring/v3/user.js';
@@ -50,6 +51,11 @@ export interface OpenSocketOptions {
   readonly outcomes?: boolean;
   /** Accept packets that span several frames (F9); default false. */
   readonly segments?: boolean;
+  /**
+   * Debugging: checks whose each frame is, and collects what the program does wrong in `socket.ownership.violations`, or calls a
+   * function with each violation. All sockets of a packet buffer should be checked. Slow; default false.
+   */
+  readonly checkOwnership?: boolean | ((violation: OwnershipViolation) => void);
 }
 
 /** The ladder, best first (brief). V4 is asked for by name. */
@@ -184,7 +190,8 @@ async function openInMode(
       await kernelSocket.registerMemory({ base, frames, frameSize, headroom });
     }
     await kernelSocket.createRings(request);
-    rings = makeRings(version, await kernelSocket.map(), kernelSocket, buffer, options, request);
+    const maps = await kernelSocket.map();
+    rings = makeRings(version, maps, kernelSocket, buffer, options, request);
     // The ring is filled before the driver sees it: some never look again at one that was empty (reference, trait 1).
     if (rings instanceof FrameRings) rings.fill();
     const binding = await kernelSocket.bind({
@@ -195,14 +202,14 @@ async function openInMode(
       segments: options.segments ?? false,
     });
     checkBinding(mode, binding);
-    if (rings instanceof FrameRings) rings.largestPacket = binding.largestPacket;
+    rings.largestPacket = binding.largestPacket;
     return new PacketSocket({
       kernel,
       interface: options.interface,
       refused,
       binding,
       kernelSocket,
-      rings,
+      rings: checked(rings, maps, version, buffer, options),
       buffer,
       ownsBuffer,
       onClose: async () => {},
@@ -214,6 +221,24 @@ async function openInMode(
     buffer.drop();
     throw error;
   }
+}
+
+/** Puts the ownership checker around the rings where it is asked for. */
+function checked(
+  rings: SocketRings,
+  maps: SocketMaps,
+  version: PacketVersion,
+  buffer: PacketBuffer,
+  options: OpenSocketOptions,
+): SocketRings {
+  const { checkOwnership = false, queue } = options;
+  if (checkOwnership === false) return rings;
+  if (checkOwnership !== true && typeof checkOwnership !== 'function') {
+    throw new PacketError('INVALID_OPTION', `checkOwnership: ${String(checkOwnership)} is not true, false or a function`);
+  }
+  const socket = `${options.interface}${queue === undefined ? '' : ` queue ${queue}`} (${version})`;
+  const report = typeof checkOwnership === 'function' ? { report: checkOwnership } : {};
+  return new OwnershipChecker(rings, { version, buffer, maps, socket, ...report });
 }
 
 function checkBinding(mode: Mode, binding: Binding): void {

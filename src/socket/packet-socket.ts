@@ -1,6 +1,7 @@
 import { PacketError } from '../errors.js';
 import type { Binding, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
+import { OwnershipChecker } from '../ring/ownership-checker.js';
 import { PacketBatch } from '../ring/packet-batch.js';
 import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
 import type { Receive } from '../steering/rules.js';
@@ -105,6 +106,11 @@ export class PacketSocket {
     this.#kernelSocket = parts.kernelSocket;
     this.#ownsBuffer = parts.ownsBuffer;
     this.#onClose = parts.onClose;
+  }
+
+  /** The frame-ownership checker, where the socket was opened with `checkOwnership`. */
+  get ownership(): OwnershipChecker | undefined {
+    return this.rings instanceof OwnershipChecker ? this.rings : undefined;
   }
 
   /** See {@link SocketRings.receive}. */

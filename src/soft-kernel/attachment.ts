@@ -1,6 +1,8 @@
+import { NO_END } from '../driver/no-end.js';
 import { PacketError } from '../errors.js';
 import type { BindRequest, DropPlace, MemoryRegistration } from '../kernel/contract.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
+import { MOST_PARTS } from '../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
 import type { Receive } from '../steering/rules.js';
@@ -65,10 +67,16 @@ export function attachZeroCopy(
       },
     );
   }
+  if (rings.receive !== undefined && longest > room * MOST_PARTS) {
+    throw new PacketError('FRAME_TOO_SMALL', `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`, {
+      remedy: 'use larger frames or less headroom',
+    });
+  }
   const steering = new ZeroCopySteering(device, queue);
   if (rings.receive !== undefined) steering.steer(request.receive);
-  const ordinary = device.ordinaryEnds(queue);
-  driver.setEnds(queue, { receive: rings.receive ?? ordinary.receive, transmit: rings.transmit ?? ordinary.transmit });
+  // A sender leaves receiving as it was: ordinary, where packets are spread to the queue.
+  const otherwise = steering.spread ? device.ordinaryEnds(queue, false).receive : NO_END;
+  driver.setEnds(queue, { receive: rings.receive ?? otherwise, transmit: rings.transmit ?? NO_END });
   device.zeroCopyQueues.add(queue);
   return {
     queue,
@@ -91,12 +99,19 @@ export function attachZeroCopy(
 class ZeroCopySteering {
   #handles: number[] = [];
   readonly #wasSpread: boolean;
+  /** Whether unsteered packets may reach the queue at the moment. */
+  #spread: boolean;
 
   constructor(
     private readonly device: Device,
     private readonly queue: number,
   ) {
     this.#wasSpread = device.driver.spreadsTo(queue);
+    this.#spread = this.#wasSpread;
+  }
+
+  get spread(): boolean {
+    return this.#spread;
   }
 
   steer(receive: Receive): void {
@@ -115,8 +130,10 @@ class ZeroCopySteering {
       if (typeof receive !== 'string') for (const rule of receive) handles.push(driver.steer(rule, this.queue));
     } catch (error) {
       for (const handle of handles) driver.unsteer(handle);
+      if (this.#wasSpread) driver.setSpread(this.queue, this.#spread);
       throw error;
     }
+    this.#spread = !keepAway;
     for (const handle of old) driver.unsteer(handle);
     this.#handles = handles;
   }

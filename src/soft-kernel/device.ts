@@ -1,9 +1,13 @@
 import type { Driver, QueueEnds } from '../driver/contract.js';
+import { NO_END } from '../driver/no-end.js';
 import type { CopyMeans } from '../ring/frame-kernel-rings.js';
+import type { Wire } from '../wire/options.js';
 import { PacketCore } from './packet-core.js';
 import { PAGE_ROOM, type PagePool } from './page-pool.js';
 import { TransmitQueue } from './transmit-queue.js';
 
+/** Page-pool frames that an ordinary receive queue holds at most, however long its ring. */
+const ORDINARY_FRAMES = 512;
 /** Frames that wait to be sent, or are being sent, at most. */
 const TRANSMIT_QUEUE_ENTRIES = 512;
 
@@ -16,8 +20,11 @@ export class Device {
   readonly transmitQueue: TransmitQueue;
   readonly #ends = new Map<number, QueueEnds>();
   #driver: Driver | undefined;
+  #wire: Wire | undefined;
 
   constructor(
+    /** Number of the interface, from 1 on. */
+    readonly index: number,
     readonly means: CopyMeans,
     u8: Uint8Array,
     readonly pool: PagePool,
@@ -30,25 +37,30 @@ export class Device {
     return this.#driver!;
   }
 
-  /** The driver needs the ordinary ends when it is made, so it comes second. */
-  attach(driver: Driver): this {
+  /** The driver needs the ordinary ends when it is made, so it comes second; the wire comes where there is one. */
+  attach(driver: Driver, wire?: Wire): void {
     this.#driver = driver;
-    return this;
+    this.#wire = wire;
   }
 
-  /** Page pool and packet core as the ends of a queue pair. */
-  ordinaryEnds(queue: number): QueueEnds {
+  get wire(): Wire | undefined {
+    return this.#wire;
+  }
+
+  /** Page pool and packet core as the ends of a queue pair. @param sends whether it is the queue of ordinary traffic */
+  ordinaryEnds(queue: number, sends: boolean): QueueEnds {
     let ends = this.#ends.get(queue);
     if (ends === undefined) {
       const { pool, core } = this;
       ends = {
         receive: {
           room: PAGE_ROOM,
-          populate: (array, limit) => pool.populate(array, limit),
+          framePool: pool,
+          populate: (array, limit) => pool.populate(array, Math.min(limit, ORDINARY_FRAMES - array.outstanding)),
           flush: (array, count) => core.flush(queue, array, count),
           reclaim: (array) => pool.reclaim(array, array.end),
         },
-        transmit: this.transmitQueue,
+        transmit: sends ? this.transmitQueue : NO_END,
       };
       this.#ends.set(queue, ends);
     }

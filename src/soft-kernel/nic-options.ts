@@ -5,7 +5,7 @@ import { Classifier } from '../nic/classifier.js';
 import type { RssOptions } from '../nic/rss.js';
 import { type InterruptModeration, SoftNic } from '../nic/soft-nic.js';
 import { parseMacAddress } from '../packet/mac-address.js';
-import { buildWire, type WireOptions } from '../wire/options.js';
+import { buildWire, closeWire, type WireOptions, type WireSurroundings } from '../wire/options.js';
 import type { Device } from './device.js';
 
 /** A soft NIC, as plain data. */
@@ -30,15 +30,13 @@ export interface NicOptions {
   readonly rules?: number;
 }
 
-/** Builds device and driver on the ordinary ends that `device` makes. @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
-export function buildNic(arena: Arena, device: Device, options: NicOptions): NicDriver {
+/** Builds hardware and driver on a device. @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
+export function buildNic(arena: Arena, device: Device, options: NicOptions, around: WireSurroundings): void {
   const queues = checkInteger('queues', options.queues ?? 1, 1, 4096);
   const mtu = checkInteger('mtu', options.mtu ?? 1500, 68, 16000);
   const mac = options.mac ?? '02:00:00:00:00:02';
-  try {
-    parseMacAddress(mac);
-  } catch (cause) {
-    throw new PacketError('INVALID_OPTION', `mac: ${mac} is not a link-layer address`, { cause });
+  if (parseMacAddress(mac) === undefined) {
+    throw new PacketError('INVALID_OPTION', `mac: ${mac} is not a link-layer address such as 02:00:00:00:00:01`);
   }
   const ringEntries = checkPowerOfTwo('ring', options.ring ?? 512, 64, 8192);
   const moderation = {
@@ -46,8 +44,14 @@ export function buildNic(arena: Arena, device: Device, options: NicOptions): Nic
     nanoseconds: checkInteger('moderation.nanoseconds', options.moderation?.nanoseconds ?? 50_000, 0, 1e9),
   };
   const rules = checkInteger('rules', options.rules ?? 8192, 0, 65536);
-  const { source, sink } = buildWire(arena, options.wire ?? { kind: 'none' });
-  const classifier = new Classifier(arena, { queues, rules, ...(options.rss && { rss: options.rss }) });
-  const nic = new SoftNic({ arena, queues, ringEntries, mtu, moderation, source, sink, classifier });
-  return new NicDriver(arena, nic, (queue) => device.ordinaryEnds(queue), { name: options.name, mtu, mac });
+  const wire = buildWire(arena, options.wire ?? { kind: 'none' }, around);
+  try {
+    const classifier = new Classifier(arena, { queues, rules, ...(options.rss && { rss: options.rss }) });
+    const nic = new SoftNic({ arena, queues, ringEntries, mtu, moderation, ...wire, classifier });
+    const ordinary = (queue: number) => device.ordinaryEnds(queue, queue === queues);
+    device.attach(new NicDriver(arena, nic, ordinary, { name: options.name, mtu, mac }), wire);
+  } catch (error) {
+    closeWire(wire);
+    throw error;
+  }
 }

@@ -3,6 +3,8 @@ import { NicDriver } from '../driver/nic-driver.js';
 import { PacketError } from '../errors.js';
 import type { BlockingWaitOptions, InterfaceInfo, Mode, PacketVersion, WaitOptions } from '../kernel/contract.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
+import { Cables } from '../wire/cables.js';
+import { type WireSurroundings, wireStatistics } from '../wire/options.js';
 import { type Clock, VirtualClock } from './clock.js';
 import { Device } from './device.js';
 import { buildNic, type NicOptions } from './nic-options.js';
@@ -37,6 +39,8 @@ export class SoftKernel implements SoftSystem {
   readonly clock: Clock;
   readonly pool: PagePool;
   readonly #scratch: Region;
+  /** What the wires of its devices share. */
+  readonly #around: WireSurroundings;
   readonly #devices = new Map<string, Device>();
   readonly #deviceList: Device[] = [];
   readonly #sockets: (SoftSocket | undefined)[] = [];
@@ -45,6 +49,7 @@ export class SoftKernel implements SoftSystem {
   /** Sockets that are served in every step (threaded kernel). */
   readonly active: SoftSocket[] = [];
   #now = 0;
+  #lastIndex = 0;
 
   constructor(options: SoftKernelOptions = {}) {
     this.arena = options.arena ?? Arena.default();
@@ -52,6 +57,7 @@ export class SoftKernel implements SoftSystem {
     this.#scratch = this.arena.allocate(COPY_LIST_BYTES);
     this.means = { i32: this.arena.i32, routines: this.arena.routines, copyList: this.#scratch.offset };
     this.pool = new PagePool(this.arena);
+    this.#around = { cables: new Cables(), epochMilliseconds: this.clock.epochMilliseconds };
   }
 
   // Devices
@@ -60,7 +66,7 @@ export class SoftKernel implements SoftSystem {
   async addNic(options: NicOptions): Promise<InterfaceInfo> {
     this.#expectNew(options.name);
     const device = this.#newDevice();
-    device.attach(buildNic(this.arena, device, options));
+    buildNic(this.arena, device, options, this.#around);
     return this.#add(device);
   }
 
@@ -73,7 +79,7 @@ export class SoftKernel implements SoftSystem {
   }
 
   #newDevice(): Device {
-    return new Device(this.means, this.arena.u8, this.pool);
+    return new Device(++this.#lastIndex, this.means, this.arena.u8, this.pool);
   }
 
   #add(device: Device): InterfaceInfo {
@@ -109,12 +115,23 @@ export class SoftKernel implements SoftSystem {
   }
 
   async deviceStatistics(name: string): Promise<Record<string, number>> {
-    return this.device(name).driver.statistics();
+    const { driver, wire } = this.device(name);
+    return { ...driver.statistics(), ...(wire && wireStatistics(wire)) };
   }
 
   async stackStatistics(name: string): Promise<StackStatistics> {
     const { packets, bytes } = this.device(name).core.stack;
     return { packets, bytes };
+  }
+
+  async recording(name: string): Promise<Uint8Array> {
+    const recorder = this.device(name).wire?.recorder;
+    if (recorder === undefined) {
+      throw new PacketError('WRONG_STATE', `nothing records what ${name} sends`, {
+        remedy: "give it a wire { kind: 'record', wire: ... }",
+      });
+    }
+    return recorder.take();
   }
 
   async setLink(name: string, up: boolean): Promise<void> {
@@ -277,9 +294,10 @@ export class SoftKernel implements SoftSystem {
 }
 
 function describe(device: Device): InterfaceInfo {
+  const damage = device.wire?.damage;
   const { name, driver, queues, mtu, up, mac, zeroCopy } = device.driver;
   const modes: Mode[] = zeroCopy ? ['xdp-zc', 'xdp-copy', 'v4-zc', 'v4', 'v3', 'v2'] : ['xdp-copy', 'v4', 'v3', 'v2'];
-  return { name, driver, queues, mtu, up, mac, zeroCopy, modes };
+  return { name, driver, queues, mtu, up, mac, zeroCopy, modes, ...(damage && { warnings: [damage.message] }) };
 }
 
 /** Lets the event loop run; ends early when the signal is aborted. */

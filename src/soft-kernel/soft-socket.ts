@@ -124,6 +124,7 @@ export class SoftSocket implements KernelSocket {
     const kernelRings = this.#makeRings(rings!.maps, request.segments);
     const largestPacket = device.driver.mtu + LINK_OVERHEAD_BYTES;
     kernelRings.setLargestPacket(largestPacket);
+    if (kernelRings instanceof V2KernelRings || kernelRings instanceof V3KernelRings) kernelRings.interfaceIndex = device.index;
     const attach = mode === 'v4-zc' || mode === 'xdp-zc' ? attachZeroCopy : attachCopying;
     this.#attachment = attach(device, kernelRings, request, this.#memory);
     this.#kernelRings = kernelRings;

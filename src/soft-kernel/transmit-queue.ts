@@ -21,10 +21,10 @@ export class TransmitQueue implements ArrayEnd {
   readonly #owners: (FrameOwner | undefined)[];
   readonly #touched: FrameOwner[] = [];
 
-  constructor(
-    private readonly pool: PagePool,
-    entries: number,
-  ) {
+  readonly framePool: PagePool;
+
+  constructor(pool: PagePool, entries: number) {
+    this.framePool = pool;
     this.#waiting = new PacketArray(entries);
     this.#owners = new Array(entries).fill(undefined);
   }
@@ -60,7 +60,7 @@ export class TransmitQueue implements ArrayEnd {
   flush(array: PacketArray, count: number): void {
     for (let i = 0; i < count; i++) {
       const at = array.start & array.mask;
-      this.#finish(array.flags[at]! & ERROR_MASK);
+      this.#finish(array.address[at]!, array.flags[at]! & ERROR_MASK);
       array.start = (array.start + 1) | 0;
     }
     this.#tellOwners();
@@ -68,15 +68,17 @@ export class TransmitQueue implements ArrayEnd {
 
   reclaim(array: PacketArray): void {
     const ENETRESET = 102;
-    for (; array.start !== array.end; array.start = (array.start + 1) | 0) this.#finish(ENETRESET);
+    for (; array.start !== array.end; array.start = (array.start + 1) | 0) {
+      this.#finish(array.address[array.start & array.mask]!, ENETRESET);
+    }
     this.#tellOwners();
   }
 
-  /** The oldest frame is done: its frame goes back to the pool, its owner is told. */
-  #finish(error: number): void {
+  /** The oldest packet (part) is done: the frame that the driver hands back returns to the pool, the owner is told. */
+  #finish(frame: number, error: number): void {
     const waiting = this.#waiting;
     const at = waiting.start & waiting.mask;
-    this.pool.give(waiting.address[at]!);
+    this.framePool.give(frame);
     const owner = this.#owners[at];
     this.#owners[at] = undefined;
     waiting.start = (waiting.start + 1) | 0;

@@ -33,7 +33,7 @@ export function buildVeth(arena: Arena, devices: readonly [Device, Device], opti
     name: options.names[side],
     mtu: checkInteger('mtu', mtus[side], 68, 16000),
     mac: checkMac(macs[side]),
-    ordinary: (queue: number) => devices[side].ordinaryEnds(queue),
+    ordinary: (queue: number) => devices[side].ordinaryEnds(queue, queue === queues),
   });
   const [first, second] = VethDriver.pair(arena, queues, end(0), end(1));
   devices[0].attach(first);

@@ -39,10 +39,18 @@ export interface WireSink {
   close(): void;
 }
 
-/** Packets (and bytes without FCS) that a wire has carried and lost. */
+/** Both directions of a wire. */
+export interface WireEnds {
+  readonly source: WireSource;
+  readonly sink: WireSink;
+}
+
+/** What one direction of a wire has seen. */
 export class WireCounters {
+  /** Packets that were sent, lost ones among them. */
   packets = 0;
+  /** Their bytes, without FCS; sinks that do not look at each packet leave this count to the device. */
   bytes = 0;
-  /** Packets that the wire lost: they are not among the `packets` of a sink, but among those of a source, which has sent them. */
+  /** Packets that never came to the other end. */
   lost = 0;
 }

@@ -64,7 +64,7 @@ export class Generator implements WireSource {
     if (this.#interval > 0) {
       if (this.#begun < 0) this.#begun = now;
       const due = Math.floor((now - this.#begun) / this.#interval) + 1 - this.#sent;
-      if (count > due) count = due > 0 ? due : 0;
+      if (count > due) count = Math.max(due, 0);
     }
     return count;
   }

@@ -26,6 +26,7 @@ export interface TrafficOptions {
 const SMALLEST = 64;
 const LARGEST = 16000;
 const DEFAULT_PACKETS = 1024;
+const PATTERNS = ['count', 'zeros', 'random'];
 
 /** Lengths in memory of the packets to be made, checked. @throws PacketError INVALID_OPTION */
 export function packetLengths(options: TrafficOptions): number[] {
@@ -33,6 +34,9 @@ export function packetLengths(options: TrafficOptions): number[] {
   const sizes = typeof options.size === 'object' ? options.size : [options.size ?? SMALLEST];
   if (sizes.length === 0) throw new PacketError('INVALID_OPTION', 'size: the list of sizes is empty');
   for (const size of sizes) checkInteger('size', size, SMALLEST, LARGEST);
+  if (options.pattern !== undefined && !PATTERNS.includes(options.pattern)) {
+    throw new PacketError('INVALID_OPTION', `pattern: ${options.pattern} is not one of ${PATTERNS.join(', ')}`);
+  }
   return Array.from({ length: packets }, (_, i) => sizes[i % sizes.length]! - FCS_BYTES);
 }
 

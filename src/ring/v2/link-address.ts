@@ -8,8 +8,8 @@ const PACKET_BROADCAST = 1;
 const PACKET_MULTICAST = 2;
 const ETHERNET_ADDRESS_BYTES = 6;
 
-/** Smaller type fields are lengths (IEEE 802.3); Linux then says ETH_P_802_2. */
-const SMALLEST_ETHERTYPE = 0x600;
+/** First byte of the smallest type; smaller ones are lengths (IEEE 802.3), for which Linux says ETH_P_802_2. */
+const SMALLEST_ETHERTYPE = 0x06;
 /** htons(ETH_P_802_2), as a little-endian half-word. */
 const ETH_P_802_2 = 0x0400;
 /** htons(ETH_P_8021Q), htons(ETH_P_8021AD), as little-endian half-words. */
@@ -20,47 +20,54 @@ export const VLAN_TAG_BYTES = 4;
 /** Where the tag is in a packet: behind the two addresses. */
 const TAG_OFFSET = 2 * ETHERNET_ADDRESS_BYTES;
 
+// The Ethernet header of a received packet starts 2 bytes behind a multiple of 4 (tp_mac is 66 or 82, with a VLAN tag 70 or 86),
+// so that its fields are reached as words:
+//
+//   half-word at mac: destination 0-1 | word at mac + 2: destination 2-5 | + 6: source 0-3 | + 10: source 4-5, type
+
+/** The last word of the Ethernet header: half of the source address, and the type, both as they are in memory. */
+export function readTypeWord(i32: Int32Array, mac: number): number {
+  return i32[(mac + 10) >> 2]!;
+}
+
 /**
  * Writes a struct sockaddr_ll (20 bytes, protocol in network order) for a received Ethernet packet.
  *
  * @param at arena byte offset of the structure, a multiple of 4
- * @param mac arena byte offset of the Ethernet header, even
+ * @param mac arena byte offset of the Ethernet header, 2 more than a multiple of 4
+ * @param typeWord what {@link readTypeWord} gave for it
  */
 export function writeLinkAddress(
   u16: Uint16Array,
   i32: Int32Array,
   at: number,
   mac: number,
+  typeWord: number,
   interfaceIndex: number,
 ): void {
-  const to = at >> 1;
-  const from = mac >> 1;
-  const first = u16[from]!;
-  const second = u16[from + 1]!;
-  const third = u16[from + 2]!;
+  const to = at >> 2;
+  const from = (mac + 2) >> 2;
+  const first = u16[mac >> 1]!;
   let kind = PACKET_HOST;
-  if ((first & 1) !== 0) kind = (first & second & third) === 0xffff ? PACKET_BROADCAST : PACKET_MULTICAST;
-  const type = u16[from + 6]!;
-  u16[to] = AF_PACKET;
-  u16[to + 1] = swap(type) < SMALLEST_ETHERTYPE ? ETH_P_802_2 : type;
-  i32[(at >> 2) + 1] = interfaceIndex;
-  u16[to + 4] = ARPHRD_ETHER;
-  u16[to + 5] = kind | (ETHERNET_ADDRESS_BYTES << 8);
-  u16[to + 6] = u16[from + 3]!;
-  u16[to + 7] = u16[from + 4]!;
-  u16[to + 8] = u16[from + 5]!;
-  u16[to + 9] = 0;
+  if ((first & 1) !== 0) kind = first === 0xffff && i32[from] === -1 ? PACKET_BROADCAST : PACKET_MULTICAST;
+  let protocol = typeWord >>> 16;
+  if ((protocol & 0xff) < SMALLEST_ETHERTYPE) protocol = ETH_P_802_2;
+  i32[to] = AF_PACKET | (protocol << 16);
+  i32[to + 1] = interfaceIndex;
+  i32[to + 2] = ARPHRD_ETHER | (kind << 16) | (ETHERNET_ADDRESS_BYTES << 24);
+  i32[to + 3] = i32[from + 1]!;
+  i32[to + 4] = typeWord & 0xffff;
 }
 
-/** Whether the packet at `mac` (even) of `bytes` bytes has a VLAN tag, which Linux takes out before sockets see the packet. */
-export function hasVlanTag(u16: Uint16Array, mac: number, bytes: number): boolean {
-  const type = u16[(mac >> 1) + 6]!;
+/** Whether a packet of `bytes` bytes has a VLAN tag, which Linux takes out before sockets see the packet. */
+export function hasVlanTag(typeWord: number, bytes: number): boolean {
+  const type = typeWord >>> 16;
   return (type === VLAN_TAG || type === SERVICE_VLAN_TAG) && bytes >= ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
 }
 
 /** The tag of a packet that has one: its TPID in the upper half, its TCI in the lower. */
 export function readVlanTag(u16: Uint16Array, mac: number): number {
-  return (swap(u16[(mac >> 1) + 6]!) << 16) | swap(u16[(mac >> 1) + 7]!);
+  return (swap(u16[(mac + TAG_OFFSET) >> 1]!) << 16) | swap(u16[(mac + TAG_OFFSET + 2) >> 1]!);
 }
 
 /** Takes the tag out by moving the addresses over it: the packet now starts VLAN_TAG_BYTES later. */

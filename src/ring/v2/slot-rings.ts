@@ -1,14 +1,14 @@
-import type { Region } from '../../arena/arena.js';
 import type { RingMap, RingRequest, SocketMaps } from '../../kernel/contract.js';
 import type { PacketBuffer } from '../../packet-buffer/packet-buffer.js';
 import { type Kicker, NEED_WAKEUP } from '../frame-rings.js';
-import { PacketBatch } from '../packet-batch.js';
+import type { PacketBatch } from '../packet-batch.js';
 import { RingCounters, type SocketRings } from '../socket-rings.js';
+import { COPIES_AT_ONCE, CopyList } from './copy-list.js';
 import type { TransmitLayout } from './layout.js';
-import { COPY_LIST_BYTES, TransmitSlots } from './transmit-slots.js';
+import { TransmitSlots } from './transmit-slots.js';
 
 /** Most packets copied out, and frames given back, at a time. */
-const AT_ONCE = 256;
+const AT_ONCE = COPIES_AT_ONCE;
 
 /**
  * An application that has held a packet for half a ring will do so again, and each time the kernel comes around to the held
@@ -48,11 +48,9 @@ export abstract class SlotRings implements SocketRings {
   readonly #wakeReceive: number;
   readonly #wakeTransmit: number;
   readonly #transmit: TransmitSlots | undefined;
-  readonly #scratch: Region;
+  readonly #copies: CopyList;
   /** Frames on their way between buffer and batch. */
   readonly #frames = new Int32Array(AT_ONCE);
-  /** Packets in the ring that were copied out. */
-  readonly #copied = new PacketBatch(AT_ONCE);
   /** Packets still to be copied out, because the application was seen to hold some. */
   #copying = 0;
   #closed = false;
@@ -66,9 +64,8 @@ export abstract class SlotRings implements SocketRings {
     this.#kicker = kicker;
     this.#wakeReceive = maps.wakeReceive >> 2;
     this.#wakeTransmit = maps.wakeTransmit >> 2;
-    this.#scratch = arena.allocate(COPY_LIST_BYTES);
-    this.#transmit =
-      maps.transmit && new TransmitSlots(arena, maps.transmit, layout, outcomes, this, this.#scratch.offset);
+    this.#copies = new CopyList(arena);
+    this.#transmit = maps.transmit && new TransmitSlots(arena, maps.transmit, layout, outcomes, this, this.#copies);
   }
 
   /** Largest packet the interface sends, in bytes with its Ethernet header; set once bound. */
@@ -134,32 +131,22 @@ export abstract class SlotRings implements SocketRings {
   /** Copies packets out of the ring into frames of the buffer; returns how many, or NO_FRAME. */
   #takeCopies(batch: PacketBatch, from: number, limit: number): number {
     const { offset, size } = batch;
-    const { arena, pool, dataOffset, room } = this.buffer;
-    const { i32 } = this;
+    const { pool, dataOffset, room } = this.buffer;
     const frames = this.#frames;
-    const copied = this.#copied;
-    const start = this.#scratch.offset;
+    const copies = this.#copies;
     const available = pool.take(frames, 0, limit, 'receive');
     if (available === 0) return NO_FRAME;
     const taken = this.take(batch, from, available);
     let used = 0;
-    let list = start >> 2;
     for (let i = from; i < from + taken; i++) {
-      const bytes = size[i]!;
-      if (bytes > room) continue; // longer than a frame: it stays in the ring
-      const to = frames[used]! + dataOffset;
-      i32[list] = offset[i]!;
-      i32[list + 1] = to;
-      i32[list + 2] = bytes;
-      list += 3;
-      copied.offset[used++] = offset[i]!;
+      if (size[i]! > room) continue; // longer than a frame: it stays in the ring
+      const to = frames[used++]! + dataOffset;
+      copies.add(offset[i]!, to, size[i]!);
       offset[i] = to;
     }
-    if (used > 0) arena.routines.copyPackets(start, used);
     if (used < available) pool.give(frames, used, available - used);
-    copied.length = used;
-    this.giveBack(copied);
-    copied.length = 0;
+    copies.make();
+    copies.giveBack(this);
     this.counters.copiedOut += used;
     this.#copying = this.#copying > used ? this.#copying - used : 0;
     return taken;
@@ -243,7 +230,7 @@ export abstract class SlotRings implements SocketRings {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.buffer.arena.free(this.#scratch);
+    this.#copies.close();
   }
 }
 

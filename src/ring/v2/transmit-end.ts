@@ -1,14 +1,17 @@
 import type { RingMap } from '../../kernel/contract.js';
 import { ERROR_MASK, type FrameSink, type FrameSource, type PacketArray } from '../../packet-array/packet-array.js';
 import type { KernelRingCounters } from '../kernel-rings.js';
-import {
+import type { TransmitLayout } from './layout.js';
+import * as layout from './layout.js';
+
+// Constants of this module's own, which the optimising compiler folds: see kernel.ts.
+const {
   ETHERNET_HEADER_BYTES,
   TP_STATUS_AVAILABLE,
   TP_STATUS_SEND_REQUEST,
   TP_STATUS_SENDING,
   TP_STATUS_WRONG_FORMAT,
-  type TransmitLayout,
-} from './layout.js';
+} = layout;
 
 /**
  * The kernel's end of a TX ring of V2 or V3. It takes slots strictly in ring order, as Linux does; what it has taken it knows
@@ -56,14 +59,14 @@ export class TransmitEnd implements FrameSource, FrameSink {
     const { address, length, flags, mask, end, room } = array;
     const { statusWord, lengthWord, handedOverWord, nextOffsetWord, dataOffset } = this.#layout;
     const i32 = this.#i32;
-    const base = this.#base;
-    const shift = this.#shift;
-    const entries = this.#entries;
+    const base = this.#base | 0;
+    const shift = this.#shift | 0;
+    const entries = this.#entries | 0;
     const taken = this.#taken;
     const wanted = Math.min(limit, room);
     const largest = Math.min(this.largestPacket, this.#room);
-    let slot = this.#next;
-    let ordered = this.#ordered;
+    let slot = this.#next | 0;
+    let ordered = this.#ordered | 0;
     let count = 0;
     // Once around at most: an application may post invalid slots again as fast as we refuse them.
     for (let left = entries; count < wanted && left > 0 && taken[slot] === 0; left--) {
@@ -106,9 +109,9 @@ export class TransmitEnd implements FrameSource, FrameSink {
     const { address, flags, mask, start } = array;
     const { statusWord, handedOverWord } = this.#layout;
     const i32 = this.#i32;
-    const base = this.#base;
-    const shift = this.#shift;
-    const entries = this.#entries;
+    const base = this.#base | 0;
+    const shift = this.#shift | 0;
+    const entries = this.#entries | 0;
     const taken = this.#taken;
     let failed = 0;
     let handedOver = 0;

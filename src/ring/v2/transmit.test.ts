@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { OUTCOME_SENT, PACKET_CONTINUES, PacketBatch } from '../packet-batch.js';
+import type { SocketRings } from '../socket-rings.js';
 import { numberOf, packetOf, RingPair, random, SLOT_VERSIONS } from './ring-pair.test-support.js';
 
 /** Writes packets with these numbers into the batch's slots or frames. */
@@ -225,8 +226,6 @@ for (const version of SLOT_VERSIONS) {
 
     test('packets of another socket are copied and given back there, also when they have several parts', () => {
       const pair = new RingPair({ version });
-      const other = new RingPair({ version });
-      // The other socket's packets must lie in the same arena: here they are frames that its buffer would own.
       const frames = pair.buffer;
       const batch = new PacketBatch(4);
       frames.pool.take(batch.offset, 0, 3, 'send');
@@ -235,13 +234,13 @@ for (const version of SLOT_VERSIONS) {
       batch.flags.set([PACKET_CONTINUES, 0, 0]);
       batch.length = 3;
       const released: number[] = [];
-      const origin = Object.assign(Object.create(other.user), {
-        release: (given: PacketBatch) => {
+      const other: Pick<SocketRings, 'release'> = {
+        release(given) {
           released.push(...given.offset.slice(0, given.length));
           given.length = 0;
         },
-      });
-      batch.origin = origin;
+      };
+      batch.origin = other as SocketRings;
       const expected = [...batch.offset.slice(0, 3)];
       assert.equal(pair.user.send(batch), 3);
       assert.deepEqual(released, expected);

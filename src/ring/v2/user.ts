@@ -1,5 +1,11 @@
 import type { PacketBatch } from '../packet-batch.js';
-import {
+import * as layout from './layout.js';
+import { V2_TRANSMIT } from './layout.js';
+import { canInsertVlanTag, DEFAULT_TPID, insertVlanTag, VLAN_TAG_BYTES } from './link-address.js';
+import { entryShift, SlotRings, type SlotRingsOptions } from './slot-rings.js';
+
+// Constants of this module's own, which the optimising compiler folds: see kernel.ts.
+const {
   HANDED_OVER,
   MAC_NET,
   NANOSECONDS,
@@ -11,11 +17,8 @@ import {
   TP_STATUS_VLAN_TPID_VALID,
   TP_STATUS_VLAN_VALID,
   TPACKET2_HDRLEN,
-  V2_TRANSMIT,
   VLAN,
-} from './layout.js';
-import { canInsertVlanTag, DEFAULT_TPID, insertVlanTag, VLAN_TAG_BYTES } from './link-address.js';
-import { entryShift, SlotRings, type SlotRingsOptions } from './slot-rings.js';
+} = layout;
 
 /**
  * The user side of TPACKET_V2: a ring of slots for receiving, taken in order, given back in any order, one by one.
@@ -66,15 +69,15 @@ export class V2Rings extends SlotRings {
 
   protected take({ offset, size, flags, seconds, nanoseconds }: PacketBatch, from: number, limit: number): number {
     const { i32 } = this;
-    const base = this.#base;
-    const shift = this.#shift;
-    const entries = this.#entries;
+    const base = this.#base | 0;
+    const shift = this.#shift | 0;
+    const entries = this.#entries | 0;
     const held = this.#held;
     const slotBytes = 1 << shift;
     const free = entries - this.#span;
     const end = from + Math.min(limit, free);
-    let slot = this.#next;
-    let ordered = this.#ordered;
+    let slot = this.#next | 0;
+    let ordered = this.#ordered | 0;
     let at = from;
     while (at < end) {
       const start = base + (slot << shift);
@@ -133,12 +136,12 @@ export class V2Rings extends SlotRings {
 
   protected giveBack({ offset, length }: PacketBatch): number {
     const { i32 } = this;
-    const base = this.#base;
-    const bytes = this.#bytes;
-    const shift = this.#shift;
-    const entries = this.#entries;
+    const base = this.#base | 0;
+    const bytes = this.#bytes | 0;
+    const shift = this.#shift | 0;
+    const entries = this.#entries | 0;
     const held = this.#held;
-    const next = this.#next;
+    const next = this.#next | 0;
     let others = 0;
     /** A run of neighbours, in ring order: its first slot is handed over last. */
     let first = -1;
@@ -181,9 +184,9 @@ export class V2Rings extends SlotRings {
 
   #forgetReleased(): void {
     const held = this.#held;
-    const entries = this.#entries;
-    let oldest = this.#oldest;
-    let span = this.#span;
+    const entries = this.#entries | 0;
+    let oldest = this.#oldest | 0;
+    let span = this.#span | 0;
     while (span > 0 && held[oldest] === 0) {
       oldest = oldest + 1 === entries ? 0 : oldest + 1;
       span--;

@@ -53,8 +53,13 @@ describe('TPACKET_V3 blocks', () => {
 
   test('are handed over when the next packet does not fit, without the time-out bit, numbered in turn', () => {
     const pair = new RingPair({ version: 'v3' });
-    pair.deliver([packetOf(1, 1400), packetOf(2, 1400), packetOf(3, 1400)]);
+    pair.deliver([packetOf(1, 1400), packetOf(2, 1400)]);
+    const { seconds } = pair.time;
+    pair.time = { seconds: seconds + 1, nanoseconds: 0 };
+    pair.deliver([packetOf(3, 1400)]);
     assert.equal(statusOf(pair, 0), 1);
+    assert.equal(blockOf(pair, 0).getUint32(40, true), seconds, 'ts_last_pkt');
+    assert.equal(blockOf(pair, 1).getUint32(32, true), seconds + 1, 'ts_first_pkt');
     assert.equal(blockOf(pair, 0).getUint32(12, true), 2);
     assert.equal(statusOf(pair, 1), 0);
     pair.retire();
@@ -75,10 +80,11 @@ describe('TPACKET_V3 blocks', () => {
     pair.deliver([packetOf(2)]);
     kernel.tick(6_999_999);
     assert.equal(statusOf(pair, 0), 0);
-    assert.equal(pair.kernel.counters.received, 0, 'counted when it can be seen');
+    assert.equal(pair.kernel.counters.handedOver, 0);
     kernel.tick(7e6);
     assert.equal(statusOf(pair, 0), 1 | (1 << 5));
     assert.equal(pair.kernel.counters.received, 2);
+    assert.equal(pair.kernel.counters.handedOver, 1, 'whoever waits is to look');
     assert.equal(kernel.nextTick(), Number.POSITIVE_INFINITY);
   });
 

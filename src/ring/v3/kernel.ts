@@ -1,16 +1,23 @@
 import type { Arena } from '../../arena/arena.js';
 import type { RingRequest, SocketMaps } from '../../kernel/contract.js';
-import { CONTINUES } from '../../packet-array/packet-array.js';
+import * as packetArray from '../../packet-array/packet-array.js';
 import type { PacketList } from '../../packet-array/packet-list.js';
 import type { CopyMeans } from '../frame-kernel-rings.js';
 import { KernelRingCounters, type KernelRings } from '../kernel-rings.js';
-import { TP_STATUS_LOSING, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } from '../v2/layout.js';
-import { hasVlanTag, readVlanTag, removeVlanTag, VLAN_TAG_BYTES, writeLinkAddress } from '../v2/link-address.js';
+import * as v2 from '../v2/layout.js';
+import {
+  hasVlanTag,
+  readTypeWord,
+  readVlanTag,
+  removeVlanTag,
+  VLAN_TAG_BYTES,
+  writeLinkAddress,
+} from '../v2/link-address.js';
 import { TransmitEnd } from '../v2/transmit-end.js';
+import * as layout from './layout.js';
 import {
   BLOCK_FIRST,
   BLOCK_FIRST_TIME,
-  BLOCK_HEADER_BYTES,
   BLOCK_LAST_TIME,
   BLOCK_LENGTH,
   BLOCK_PACKETS,
@@ -19,6 +26,13 @@ import {
   BLOCK_STATUS,
   BLOCK_VERSION,
   BLOCK_VERSION_WORD,
+  TP_STATUS_BLK_TMO,
+  V3_TRANSMIT,
+} from './layout.js';
+
+// Constants of this module's own, which the optimising compiler folds: see ../v2/kernel.ts.
+const {
+  BLOCK_HEADER_BYTES,
   HASH,
   LENGTH,
   LINK_ADDRESS_OFFSET,
@@ -32,11 +46,11 @@ import {
   SECONDS,
   SNAPLEN,
   STATUS,
-  TP_STATUS_BLK_TMO,
-  V3_TRANSMIT,
   VLAN_TCI,
   VLAN_TPID,
-} from './layout.js';
+} = layout;
+const { CONTINUES } = packetArray;
+const { TP_STATUS_LOSING, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } = v2;
 
 /** Packets whose copies are made together; they fit the kernel's copy list. */
 const ROUND = 256;
@@ -76,6 +90,7 @@ export class V3KernelRings implements KernelRings {
   #packets = 0;
   /** Header of the last packet, as a word index. */
   #last = 0;
+  /** When the last packet was received. */
   #seconds = 0;
   #nanoseconds = 0;
   /** Sequence number of the next block: two words. */
@@ -126,55 +141,14 @@ export class V3KernelRings implements KernelRings {
 
   deliver(packets: PacketList): void {
     if (this.#blocks === 0) return;
-    const { address, length, flags, count, seconds, nanoseconds } = packets;
-    const { i32, routines, copyList } = this.#means;
-    const headers = this.#header;
-    const lengths = this.#length;
-    const blockBytes = this.#blockBytes;
-    const most = blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET;
-    const listStart = copyList >> 2;
-    const listEnd = listStart + ROUND * 3;
-    this.#list = listStart;
+    const { flags, count } = packets;
+    this.#list = this.#means.copyList >> 2;
     let next = 0;
-    while (next < count) {
-      let total = length[next]!;
-      let last = next;
-      while ((flags[last]! & CONTINUES) !== 0 && last + 1 < count) total += length[++last]!;
-      const bytes = Math.min(total, most);
-      const size = (MAC_OFFSET + bytes + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
-      // A packet that would fill the block to its last byte goes into the next one, as on Linux, unless it is the only one.
-      if (this.#open && this.#packets > 0 && this.#used + size >= blockBytes) this.#close(0);
-      if (!this.#open && !this.#openBlock(seconds, nanoseconds)) break;
+    while (next < count && (this.#open || this.#openBlock(packets))) {
+      next = this.#fillBlock(packets, next);
+      if (next === count) break;
       if (this.#pending === ROUND) this.#settle();
-      const start = this.#base + this.#block * blockBytes + this.#used;
-      const header = start >> 2;
-      i32[header + NEXT_OFFSET] = size;
-      i32[header + SECONDS] = seconds;
-      i32[header + NANOSECONDS] = nanoseconds;
-      let filled = 0;
-      for (; next <= last; next++) {
-        const part = length[next]!;
-        const piece = Math.min(part, bytes - filled);
-        if (piece <= 0) continue;
-        if (this.#list === listEnd) {
-          routines.copyPackets(copyList, ROUND);
-          this.#list = listStart;
-        }
-        const list = this.#list;
-        i32[list] = address[next]!;
-        i32[list + 1] = start + MAC_OFFSET + filled;
-        i32[list + 2] = piece;
-        this.#list = list + 3;
-        filled += piece;
-      }
-      headers[this.#pending] = start;
-      lengths[this.#pending] = total;
-      this.#pending++;
-      this.#packets++;
-      this.#used += size;
-      this.#last = header;
-      this.#seconds = seconds;
-      this.#nanoseconds = nanoseconds;
+      else this.#close(0);
     }
     this.#settle();
     if (next === count) return;
@@ -182,8 +156,71 @@ export class V3KernelRings implements KernelRings {
     for (; next < count; next++) if ((flags[next]! & CONTINUES) === 0) this.counters.receiveRingFull++;
   }
 
+  /** Puts packets from entry `from` on into the open block, until it is full or too many wait to be copied; returns where it is. */
+  #fillBlock(packets: PacketList, from: number): number {
+    const { address, length, flags } = packets;
+    const { i32, copyList } = this.#means;
+    const count = packets.count | 0;
+    const seconds = packets.seconds | 0;
+    const nanoseconds = packets.nanoseconds | 0;
+    const headers = this.#header;
+    const lengths = this.#length;
+    const blockBytes = this.#blockBytes | 0;
+    const most = (blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET) | 0;
+    const block = (this.#base + this.#block * blockBytes) | 0;
+    const listEnd = ((copyList >> 2) + ROUND * 3) | 0;
+    const before = this.#pending | 0;
+    let list = this.#list | 0;
+    let used = this.#used | 0;
+    let pending = before;
+    let next = from | 0;
+    while (next < count && pending < ROUND) {
+      let total = length[next]!;
+      let last = next;
+      while ((flags[last]! & CONTINUES) !== 0 && last + 1 < count) total += length[++last]!;
+      const bytes = Math.min(total, most);
+      const size = (MAC_OFFSET + bytes + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
+      // A packet that would fill the block to its last byte goes into the next one, as on Linux, unless it is the only one.
+      if (used + size >= blockBytes && used > BLOCK_HEADER_BYTES) break;
+      const start = block + used;
+      const header = start >> 2;
+      i32[header + NEXT_OFFSET] = size;
+      i32[header + SECONDS] = seconds;
+      i32[header + NANOSECONDS] = nanoseconds;
+      if (list === listEnd) list = this.#copy(list);
+      let filled = Math.min(length[next]!, bytes);
+      i32[list] = address[next]!;
+      i32[list + 1] = start + MAC_OFFSET;
+      i32[list + 2] = filled;
+      list += 3;
+      for (next++; next <= last; next++) {
+        const piece = Math.min(length[next]!, bytes - filled);
+        if (piece <= 0) continue;
+        if (list === listEnd) list = this.#copy(list);
+        i32[list] = address[next]!;
+        i32[list + 1] = start + MAC_OFFSET + filled;
+        i32[list + 2] = piece;
+        list += 3;
+        filled += piece;
+      }
+      headers[pending] = start;
+      lengths[pending++] = total;
+      used += size;
+    }
+    this.#list = list;
+    this.#pending = pending;
+    this.#used = used;
+    if (pending === before) return next;
+    this.#last = headers[pending - 1]! >> 2;
+    this.#seconds = seconds;
+    this.#nanoseconds = nanoseconds;
+    this.#packets += pending - before;
+    this.counters.received += pending - before;
+    return next;
+  }
+
   /** Opens the next block; false when the application still has it. */
-  #openBlock(seconds: number, nanoseconds: number): boolean {
+  #openBlock({ seconds, nanoseconds }: PacketList): boolean {
     const { i32 } = this.#means;
     const start = this.#base + this.#block * this.#blockBytes;
     const header = start >> 2;
@@ -215,27 +252,32 @@ export class V3KernelRings implements KernelRings {
     i32[header + BLOCK_LAST_TIME] = this.#seconds;
     i32[header + BLOCK_LAST_TIME + 1] = this.#nanoseconds;
     Atomics.store(i32, header + BLOCK_STATUS, TP_STATUS_USER | reason | (this.#losing ? TP_STATUS_LOSING : 0));
-    // Counted when the application can see them: whoever waits looks when this number grows.
-    this.counters.received += this.#packets;
+    this.counters.handedOver++; // whoever waits looks when this number grows
     this.#losing = false;
     this.#open = false;
     this.#deadline = Number.POSITIVE_INFINITY;
     this.#block = this.#block + 1 === this.#blocks ? 0 : this.#block + 1;
   }
 
+  /** Makes the listed copies; returns where the list starts again. */
+  #copy(list: number): number {
+    const { copyList, routines } = this.#means;
+    const start = copyList >> 2;
+    if (list > start) routines.copyPackets(copyList, (list - start) / 3);
+    return start;
+  }
+
   /** Makes the listed copies, then writes the headers of the packets that are now there. */
   #settle(): void {
-    const count = this.#pending;
+    const count = this.#pending | 0;
     if (count === 0) return;
-    const { i32, routines, copyList } = this.#means;
+    const { i32 } = this.#means;
     const u16 = this.#u16;
     const headers = this.#header;
     const lengths = this.#length;
-    const most = this.#blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET;
-    const interfaceIndex = this.interfaceIndex;
-    const copies = (this.#list - (copyList >> 2)) / 3;
-    if (copies > 0) routines.copyPackets(copyList, copies);
-    this.#list = copyList >> 2;
+    const most = (this.#blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET) | 0;
+    const interfaceIndex = this.interfaceIndex | 0;
+    this.#list = this.#copy(this.#list);
     this.#pending = 0;
     for (let i = 0; i < count; i++) {
       const start = headers[i]!;
@@ -246,10 +288,12 @@ export class V3KernelRings implements KernelRings {
       let status = TP_STATUS_USER;
       let macAndNet = MAC_AND_NET;
       let tag = 0;
-      if (hasVlanTag(u16, mac, bytes)) {
+      let typeWord = readTypeWord(i32, mac);
+      if (hasVlanTag(typeWord, bytes)) {
         tag = readVlanTag(u16, mac);
         removeVlanTag(this.#u8, mac);
         mac += VLAN_TAG_BYTES;
+        typeWord = readTypeWord(i32, mac);
         total -= VLAN_TAG_BYTES;
         bytes -= VLAN_TAG_BYTES;
         macAndNet += VLAN_TAG_BYTES | (VLAN_TAG_BYTES << 16);
@@ -264,7 +308,7 @@ export class V3KernelRings implements KernelRings {
       i32[header + VLAN_TPID] = tag >>> 16;
       i32[header + PADDING] = 0;
       i32[header + PADDING + 1] = 0;
-      writeLinkAddress(u16, i32, start + LINK_ADDRESS_OFFSET, mac, interfaceIndex);
+      writeLinkAddress(u16, i32, start + LINK_ADDRESS_OFFSET, mac, typeWord, interfaceIndex);
     }
   }
 }

@@ -1,12 +1,12 @@
 import type { PacketBatch } from '../packet-batch.js';
-import { TP_STATUS_KERNEL, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } from '../v2/layout.js';
+import * as v2 from '../v2/layout.js';
 import { canInsertVlanTag, DEFAULT_TPID, insertVlanTag, VLAN_TAG_BYTES } from '../v2/link-address.js';
 import { entryShift, SlotRings, type SlotRingsOptions } from '../v2/slot-rings.js';
-import {
-  BLOCK_FIRST,
-  BLOCK_HEADER_BYTES,
-  BLOCK_PACKETS,
-  BLOCK_STATUS,
+import * as layout from './layout.js';
+import { BLOCK_FIRST, BLOCK_HEADER_BYTES, BLOCK_PACKETS, BLOCK_STATUS, V3_TRANSMIT } from './layout.js';
+
+// Constants of this module's own, which the optimising compiler folds: see ../v2/kernel.ts.
+const {
   HEADER_BYTES,
   MAC_NET,
   NANOSECONDS,
@@ -16,10 +16,10 @@ import {
   SNAPLEN,
   STATUS,
   TPACKET3_HDRLEN,
-  V3_TRANSMIT,
   VLAN_TCI,
   VLAN_TPID,
-} from './layout.js';
+} = layout;
+const { TP_STATUS_KERNEL, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } = v2;
 
 /** Whose a block is. */
 const KERNEL = 0;
@@ -99,7 +99,7 @@ export class V3Rings extends SlotRings {
 
   /** The cursor moves on to the next block. */
   #leaveBlock(): void {
-    const block = this.#block;
+    const block = this.#block | 0;
     this.#left = 0;
     this.#state[block] = WALKED;
     this.#block = block + 1 === this.#blocks ? 0 : block + 1;
@@ -110,7 +110,7 @@ export class V3Rings extends SlotRings {
     this.#state[block] = KERNEL;
     Atomics.store(this.i32, ((this.#base + (block << this.#shift)) >> 2) + BLOCK_STATUS, TP_STATUS_KERNEL);
     const state = this.#state;
-    const blocks = this.#blocks;
+    const blocks = this.#blocks | 0;
     while (this.#span > 0 && state[this.#oldest] === KERNEL) {
       this.#oldest = this.#oldest + 1 === blocks ? 0 : this.#oldest + 1;
       this.#span--;
@@ -124,8 +124,8 @@ export class V3Rings extends SlotRings {
   protected take({ offset, size, flags, seconds, nanoseconds }: PacketBatch, from: number, limit: number): number {
     const { i32 } = this;
     const blockEnd = this.#base + (this.#block << this.#shift) + this.#blockBytes;
-    let left = this.#left;
-    let start = this.#at;
+    let left = this.#left | 0;
+    let start = this.#at | 0;
     const end = from + Math.min(limit, left);
     let at = from;
     while (at < end) {
@@ -170,9 +170,9 @@ export class V3Rings extends SlotRings {
   }
 
   protected giveBack({ offset, length }: PacketBatch): number {
-    const base = this.#base;
-    const bytes = this.#bytes;
-    const shift = this.#shift;
+    const base = this.#base | 0;
+    const bytes = this.#bytes | 0;
+    const shift = this.#shift | 0;
     const held = this.#held;
     let others = 0;
     for (let i = 0; i < length; i++) {

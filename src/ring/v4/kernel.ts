@@ -10,19 +10,30 @@ import {
 import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
 import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
 import { KernelRingCounters } from '../kernel-rings.js';
-import { CONTINUES_BIT, ERROR_SHIFT, OFFSET_MASK } from './layout.js';
+import { CONTINUES_BIT, ERROR_SHIFT, KERNEL_OWNED, OFFSET_MASK } from './layout.js';
 
 const EINVAL = 22;
+
+// Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
+const CONTINUED = CONTINUES;
+const CONTINUED_BIT = CONTINUES_BIT;
+const ERRORS = ERROR_MASK;
+const ERRORS_AT = ERROR_SHIFT;
+const MOST = MOST_PARTS;
+const OFFSET = OFFSET_MASK;
+const OWNED = KERNEL_OWNED;
 
 /** The kernel side of V4's two owner rings. */
 export class V4KernelRings extends FrameKernelRings {
   readonly receive: OwnerRingEnd | undefined;
   readonly transmit: OwnerRingEnd | undefined;
 
-  constructor(means: CopyMeans, memory: MemoryRegistration, maps: SocketMaps, segments: boolean) {
+  /** @param firstIndex where the free-running indices start, on the user's side alike; other than 0 only to test their wrap-around */
+  constructor(means: CopyMeans, memory: MemoryRegistration, maps: SocketMaps, segments: boolean, firstIndex = 0) {
     super(means, new KernelRingCounters(), segments);
-    if (maps.receive) this.receive = new OwnerRingEnd(means.i32, memory, maps.receive, 'index', this.counters);
-    if (maps.transmit) this.transmit = new OwnerRingEnd(means.i32, memory, maps.transmit, 'packet', this.counters);
+    const { i32 } = means;
+    if (maps.receive) this.receive = new OwnerRingEnd(i32, memory, maps.receive, 'index', this.counters, firstIndex);
+    if (maps.transmit) this.transmit = new OwnerRingEnd(i32, memory, maps.transmit, 'packet', this.counters, firstIndex);
   }
 
   transmitPosted(): boolean {
@@ -106,35 +117,37 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
   }
 
   #populateEmpty(array: PacketArray, limit: number): number {
-    const { address, mask: arrayMask } = array;
+    const { address, mask: arrayMask, end } = array;
     const i32 = this.#i32;
     const ring = this.#ring;
     const mask = this.#mask;
     const frames = this.#frames;
     const shift = this.#shift;
     const first = this.#base + this.#dataOffset;
-    const end = array.end;
     let available = this.#available;
     // A hostile application may set the flag again in descriptors that are taken over already: never go around twice.
     let left = this.#entries - ((available - this.#used) | 0);
     let ordered = this.#ordered;
     let count = 0;
-    for (; count < limit && left > 0; left--) {
-      const descriptor = ring + ((available & mask) << 2);
+    while (count < limit && left > 0) {
       if (ordered <= 0) {
-        if (Atomics.load(i32, descriptor + 2) >= 0) break;
-        ordered = i32[descriptor + 3]! || 1;
+        const gate = ring + ((available & mask) << 2);
+        if (Atomics.load(i32, gate + 2) >= 0) break;
+        // The count is as good as the flags: an application that lies about it posts frames of its own twice.
+        ordered = Math.max(1, i32[gate + 3]!);
       }
-      // The count is as good as the flags: an application that lies about it posts frames of its own twice.
-      ordered--;
-      const index = i32[descriptor]!;
-      available = (available + 1) | 0;
-      if (index >>> 0 >= frames) {
-        this.#refuse(index, 0, 0);
-        continue;
+      const run = Math.min(ordered, left, limit - count);
+      let good = 0;
+      for (; good < run; good++) {
+        const index = i32[ring + (((available + good) & mask) << 2)]!;
+        if (index >>> 0 >= frames) break;
+        address[(end + count + good) & arrayMask] = first + (index << shift);
       }
-      address[(end + count) & arrayMask] = first + (index << shift);
-      count++;
+      count += good;
+      if (good < run) this.#refuse(i32[ring + (((available + good++) & mask) << 2)]!, 0, 0);
+      available = (available + good) | 0;
+      ordered -= good;
+      left -= good;
     }
     this.#available = available;
     this.#ordered = ordered;
@@ -144,7 +157,27 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
 
   /** Packets are taken over whole: one with an invalid part goes back whole, one whose end is not posted yet stays. */
   #populatePackets(array: PacketArray, limit: number): number {
-    const { address, length, flags, mask: arrayMask } = array;
+    let taken = 0;
+    // A hostile application may set the flag again in descriptors that are taken over already: never go around twice.
+    let left = this.#entries - ((this.#available - this.#used) | 0);
+    while (taken < limit && left > 0) {
+      const plain = this.#populatePlain(array, Math.min(limit - taken, left));
+      taken += plain;
+      left -= plain;
+      if (taken === limit || left === 0) break;
+      // What stopped it: nothing is posted, or a packet of several parts, or an invalid one.
+      const first = this.#available;
+      const added = this.#populateOne(array, Math.min(limit - taken, left));
+      if (this.#available === first) break;
+      taken += added;
+      left -= (this.#available - first) | 0;
+    }
+    return taken;
+  }
+
+  /** Takes packets of one frame each, up to the first that is anything else. Each word is read once. */
+  #populatePlain(array: PacketArray, limit: number): number {
+    const { address, length, flags, mask: arrayMask, end } = array;
     const i32 = this.#i32;
     const ring = this.#ring;
     const mask = this.#mask;
@@ -152,57 +185,88 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     const base = this.#base;
     const shift = this.#shift;
     const frameSize = this.#frameSize;
-    const end = array.end;
-    let available = this.#available;
-    let left = this.#entries - ((available - this.#used) | 0);
+    const longest = Math.min(this.largestPacket, frameSize);
+    const available = this.#available;
     let ordered = this.#ordered;
-    let taken = 0; // entries of whole packets
-    while (taken < limit && left > 0) {
-      let parts = 0;
-      let packet = 0;
-      let good = true;
-      let more = true;
-      while (more && parts < left && taken + parts < limit) {
-        const descriptor = ring + (((available + parts) & mask) << 2);
-        if (ordered - parts <= 0) {
-          if (Atomics.load(i32, descriptor + 2) >= 0) break;
-          ordered = parts + (i32[descriptor + 3]! || 1);
-        }
+    let count = 0;
+    while (count < limit) {
+      if (ordered <= 0) {
+        const gate = ring + (((available + count) & mask) << 2);
+        if (Atomics.load(i32, gate + 2) >= 0) break;
+        ordered = Math.max(1, i32[gate + 3]!);
+      }
+      const before = count;
+      const stop = Math.min(count + ordered, limit);
+      for (; count < stop; count++) {
+        const descriptor = ring + (((available + count) & mask) << 2);
         const word = i32[descriptor + 2]!;
-        if (word >= 0) {
-          ordered = 0;
-          break;
-        }
         const index = i32[descriptor]!;
         const bytes = i32[descriptor + 1]!;
-        const start = word & OFFSET_MASK;
-        const at = (end + taken + parts) & arrayMask;
-        if (index >>> 0 >= frames || bytes <= 0 || bytes > frameSize || start + bytes > frameSize) good = false;
-        packet += bytes;
+        const start = word & OFFSET;
+        // As unsigned numbers 0 and negative lengths are too large, too.
+        if ((word & (OWNED | CONTINUED_BIT)) !== OWNED || index >>> 0 >= frames) break;
+        if ((bytes - 1) >>> 0 >= longest || start + bytes > frameSize) break;
+        const at = (end + count) & arrayMask;
         address[at] = base + (index << shift) + start;
         length[at] = bytes;
-        more = (word & CONTINUES_BIT) !== 0;
-        flags[at] = more ? CONTINUES : 0;
-        parts++;
-        if (parts === MOST_PARTS) break;
+        flags[at] = 0;
       }
-      if (more && parts < MOST_PARTS) break; // the rest is not posted yet, or there is no room for it
-      if (!good || more || packet > this.largestPacket) {
-        for (let i = 0; i < parts; i++) {
-          const descriptor = ring + (((available + i) & mask) << 2);
-          this.#refuse(i32[descriptor]!, i32[descriptor + 1]!, i32[descriptor + 2]!);
-        }
-      } else {
-        taken += parts;
-      }
-      available = (available + parts) | 0;
-      ordered -= parts;
-      left -= parts;
+      ordered -= count - before;
+      if (count < stop) break;
     }
-    this.#available = available;
+    this.#available = (available + count) | 0;
     this.#ordered = ordered;
-    array.end = (end + taken) | 0;
-    return taken;
+    array.end = (end + count) | 0;
+    return count;
+  }
+
+  /** Takes or refuses one packet of any kind; neither when its end is not posted yet or has no room. Returns entries added. */
+  #populateOne(array: PacketArray, limit: number): number {
+    const { address, length, flags, mask: arrayMask, end } = array;
+    const i32 = this.#i32;
+    const frameSize = this.#frameSize;
+    const available = this.#available;
+    let ordered = this.#ordered;
+    let parts = 0;
+    let packet = 0;
+    let good = true;
+    let more = true;
+    while (more && parts < limit && parts < MOST) {
+      const descriptor = this.#ring + (((available + parts) & this.#mask) << 2);
+      if (ordered - parts <= 0) {
+        if (Atomics.load(i32, descriptor + 2) >= 0) break;
+        ordered = parts + Math.max(1, i32[descriptor + 3]!);
+      }
+      const word = i32[descriptor + 2]!;
+      if (word >= 0) {
+        ordered = 0;
+        break;
+      }
+      const index = i32[descriptor]!;
+      const bytes = i32[descriptor + 1]!;
+      const start = word & OFFSET;
+      const at = (end + parts) & arrayMask;
+      if (index >>> 0 >= this.#frames || bytes <= 0 || bytes > frameSize || start + bytes > frameSize) good = false;
+      packet += bytes;
+      address[at] = this.#base + (index << this.#shift) + start;
+      length[at] = bytes;
+      more = (word & CONTINUED_BIT) !== 0;
+      flags[at] = more ? CONTINUED : 0;
+      parts++;
+    }
+    this.#ordered = Math.max(0, ordered);
+    if (parts === 0 || (more && parts < MOST)) return 0; // the rest is not posted yet, or there is no room for it
+    this.#available = (available + parts) | 0;
+    this.#ordered = Math.max(0, ordered - parts);
+    if (good && !more && packet <= this.largestPacket) {
+      array.end = (end + parts) | 0;
+      return parts;
+    }
+    for (let i = 0; i < parts; i++) {
+      const descriptor = this.#ring + (((available + i) & this.#mask) << 2);
+      this.#refuse(i32[descriptor]!, i32[descriptor + 1]!, i32[descriptor + 2]!);
+    }
+    return 0;
   }
 
   /** Hands an invalid descriptor back at once, with an error. */
@@ -211,7 +275,7 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     this.#i32[descriptor] = index;
     this.#i32[descriptor + 1] = bytes;
     this.#i32[descriptor + 3] = 1;
-    Atomics.store(this.#i32, descriptor + 2, (word & (OFFSET_MASK | CONTINUES_BIT)) | (EINVAL << ERROR_SHIFT));
+    Atomics.store(this.#i32, descriptor + 2, (word & (OFFSET | CONTINUED_BIT)) | (EINVAL << ERRORS_AT));
     this.#used = (this.#used + 1) | 0;
     this.#counters.invalidDescriptor++;
   }
@@ -226,31 +290,37 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     const shift = this.#shift;
     const within = this.#frameSize - 1;
     const used = this.#used;
-    const first = ring + ((used & mask) << 2);
-    let failed = 0;
-    let gate = 0;
-    for (let i = 0; i < count; i++) {
+    let seen = flags[start & arrayMask]!;
+    for (let i = 1; i < count; i++) {
       const at = (start + i) & arrayMask;
       const descriptor = ring + (((used + i) & mask) << 2);
       const where = address[at]! - base;
       const state = flags[at]!;
+      seen |= state;
       i32[descriptor] = where >>> shift;
       i32[descriptor + 1] = length[at]!;
-      if ((state & ERROR_MASK) !== 0) failed++;
       // The array's flags lie as in the descriptor's upper half; what is above bit 15 falls off.
-      const word = (where & within) | (state << ERROR_SHIFT);
-      if (i > 0) i32[descriptor + 2] = word;
-      else gate = word;
+      i32[descriptor + 2] = (where & within) | (state << ERRORS_AT);
     }
-    i32[first + 3] = count;
-    Atomics.store(i32, first + 2, gate);
+    // The first descriptor's word 2 opens the batch to the user: it is written last.
+    const first = start & arrayMask;
+    const gate = ring + ((used & mask) << 2);
+    const where = address[first]! - base;
+    i32[gate] = where >>> shift;
+    i32[gate + 1] = length[first]!;
+    i32[gate + 3] = count;
+    Atomics.store(i32, gate + 2, (where & within) | (flags[first]! << ERRORS_AT));
     this.#used = (used + count) | 0;
     array.start = (start + count) | 0;
     if (this.#validation === 'index') {
       this.#counters.received += count;
-    } else {
-      this.#counters.sent += count - failed;
-      this.#counters.transmitError += failed;
+      return;
     }
+    let failed = 0;
+    if ((seen & ERRORS) !== 0) {
+      for (let i = 0; i < count; i++) if ((flags[(start + i) & arrayMask]! & ERRORS) !== 0) failed++;
+    }
+    this.#counters.sent += count - failed;
+    this.#counters.transmitError += failed;
   }
 }

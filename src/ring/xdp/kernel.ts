@@ -13,6 +13,12 @@ import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
 import { KernelRingCounters } from '../kernel-rings.js';
 import { PACKET_CONTINUED } from './layout.js';
 
+// Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
+const CONTINUED = PACKET_CONTINUED;
+const CONTINUES_NEXT = CONTINUES;
+const ERRORS = ERROR_MASK;
+const MOST = MOST_PARTS;
+
 /** The kernel side of AF_XDP's four index rings, as Linux treats them (net/xdp/xsk_queue.h describes the checks). */
 export class XdpKernelRings extends FrameKernelRings {
   readonly receive: XdpReceiveEnd | undefined;
@@ -88,7 +94,7 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
   readonly #dataOffset: number;
   readonly #counters: KernelRingCounters;
   /** Frames of packets that found the RX ring full: the next to be populated. */
-  readonly #recycled: Int32Array;
+  #recycled: Int32Array;
   #recycledCount = 0;
 
   constructor(
@@ -128,23 +134,23 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     const i32 = this.#i32;
     const { base, mask } = ring;
     const { address, mask: arrayMask } = array;
+    const bytes = this.#bytes;
+    const frameMask = this.#frameMask;
     const first = this.#base + this.#dataOffset;
-    let index = ring.index;
-    let end = array.end;
-    for (let left = posted; left > 0 && count < wanted; left--) {
-      const entry = base + ((index & mask) << 1);
-      index = (index + 1) | 0;
+    const index = ring.index;
+    const end = array.end - count;
+    let read = 0;
+    for (; read < posted && count < wanted; read++) {
+      const entry = base + (((index + read) & mask) << 1);
       const at = i32[entry]!;
-      if (i32[entry + 1] !== 0 || at >>> 0 >= this.#bytes) {
+      if (at >>> 0 >= bytes || i32[entry + 1] !== 0) {
         this.#counters.invalidDescriptor++;
         continue;
       }
-      address[end & arrayMask] = first + (at & this.#frameMask);
-      end = (end + 1) | 0;
-      count++;
+      address[(end + count++) & arrayMask] = first + (at & frameMask);
     }
-    array.end = end;
-    ring.publish(index);
+    array.end = (end + count) | 0;
+    ring.publish((index + read) | 0);
     return count;
   }
 
@@ -157,24 +163,33 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     let fits = ring.room();
     if (fits > count) fits = count;
     // Never half a packet.
-    while (fits > 0 && fits < count && (flags[(start + fits - 1) & arrayMask]! & CONTINUES) !== 0) fits--;
+    while (fits > 0 && fits < count && (flags[(start + fits - 1) & arrayMask]! & CONTINUES_NEXT) !== 0) fits--;
+    const bufferBase = this.#base;
     for (let i = 0; i < fits; i++) {
       const at = (start + i) & arrayMask;
       const descriptor = base + (((index + i) & mask) << 2);
-      i32[descriptor] = address[at]! - this.#base;
+      i32[descriptor] = address[at]! - bufferBase;
       i32[descriptor + 1] = 0;
       i32[descriptor + 2] = length[at]!;
-      i32[descriptor + 3] = (flags[at]! & CONTINUES) === 0 ? 0 : PACKET_CONTINUED;
+      i32[descriptor + 3] = (flags[at]! & CONTINUES_NEXT) === 0 ? 0 : CONTINUED;
     }
     if (fits > 0) ring.publish((index + fits) | 0);
     this.#counters.received += fits;
+    if (fits < count && this.#recycled.length < array.size) this.#growRecycled(array.size);
     for (let i = fits; i < count; i++) {
       const at = (start + i) & arrayMask;
-      if ((flags[at]! & CONTINUES) === 0) this.#counters.receiveRingFull++;
+      if ((flags[at]! & CONTINUES_NEXT) === 0) this.#counters.receiveRingFull++;
       if (this.#recycledCount < this.#recycled.length)
         this.#recycled[this.#recycledCount++] = address[at]! & this.#frameMask;
     }
     array.start = (start + count) | 0;
+  }
+
+  /** Once, when the array holds more frames than the fill ring: all of them can come back at a time. */
+  #growRecycled(size: number): void {
+    const grown = new Int32Array(size);
+    grown.set(this.#recycled);
+    this.#recycled = grown;
   }
 }
 
@@ -208,7 +223,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     this.#bytes = memory.frames * memory.frameSize;
     this.#frameMask = ~(memory.frameSize - 1);
     this.#counters = counters;
-    this.#options = segments ? PACKET_CONTINUED : 0;
+    this.#options = segments ? CONTINUED : 0;
   }
 
   posted(): boolean {
@@ -221,52 +236,110 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     if (posted === 0) return 0;
     const free = this.#completion.room() - this.#reserved;
     const room = Math.min(array.room, free);
-    const wanted = Math.min(limit, room);
-    const { address: addresses, length, flags, mask: arrayMask, end } = array;
-    const i32 = this.#i32;
-    const { base, mask } = ring;
-    let index = ring.index;
-    let left = posted;
+    let wanted = Math.min(limit, room);
+    const first = ring.index;
+    let read = 0;
     let taken = 0;
-    while (taken < wanted && left > 0) {
-      // One packet: all its parts, or none.
-      let parts = 0;
-      let packet = 0;
-      let good = true;
-      let more = true;
-      while (more && parts < left && parts < MOST_PARTS && taken + parts < wanted) {
-        const descriptor = base + (((index + parts) & mask) << 2);
-        const address = i32[descriptor]!;
-        const bytes = i32[descriptor + 2]!;
-        const options = i32[descriptor + 3]!;
-        const within = address & ~this.#frameMask;
-        if (
-          i32[descriptor + 1] !== 0 ||
-          address >>> 0 >= this.#bytes ||
-          bytes <= 0 ||
-          bytes > -this.#frameMask - within ||
-          (options & ~this.#options) !== 0
-        ) {
-          good = false;
-        }
-        packet += bytes;
-        const at = (end + taken + parts) & arrayMask;
-        addresses[at] = this.#base + address;
-        length[at] = bytes;
-        more = (options & this.#options & PACKET_CONTINUED) !== 0;
-        flags[at] = more ? CONTINUES : 0;
-        parts++;
-      }
-      if (more && parts < MOST_PARTS) break; // the rest is not posted yet, or there is no room for it
-      if (good && !more && packet <= this.largestPacket) taken += parts;
-      else this.#counters.invalidDescriptor += parts;
-      index = (index + parts) | 0;
-      left -= parts;
+    while (taken < wanted && read < posted) {
+      const plain = this.#takePlain(array, (first + read) | 0, Math.min(wanted - taken, posted - read));
+      taken += plain;
+      read += plain;
+      if (taken === wanted || read === posted) break;
+      // What stopped it is a packet of several parts, or an invalid one.
+      const parts = this.#takeOne(array, (first + read) | 0, Math.min(wanted - taken, posted - read));
+      if (parts === 0) break; // the rest is not posted yet, or there is no room for it
+      if (parts > 0) taken += parts;
+      else wanted += parts; // invalid: they have used up room in the completion ring
+      read += Math.abs(parts);
     }
-    if (index !== ring.index) ring.publish(index);
-    array.end = (end + taken) | 0;
+    if (read > 0) ring.publish((first + read) | 0);
     this.#reserved += taken;
     return taken;
+  }
+
+  /** Takes packets of one frame each from `index` on, up to the first that is anything else. Each word is read once. */
+  #takePlain(array: PacketArray, index: number, limit: number): number {
+    const { address: addresses, length, flags, mask: arrayMask, end } = array;
+    const i32 = this.#i32;
+    const { base, mask } = this.#transmit;
+    const bufferBase = this.#base;
+    const bufferBytes = this.#bytes;
+    const within = ~this.#frameMask;
+    const longest = Math.min(this.largestPacket, within + 1);
+    let count = 0;
+    for (; count < limit; count++) {
+      const descriptor = base + (((index + count) & mask) << 2);
+      const address = i32[descriptor]!;
+      const bytes = i32[descriptor + 2]!;
+      if ((i32[descriptor + 1]! | i32[descriptor + 3]!) !== 0 || address >>> 0 >= bufferBytes) break;
+      // As unsigned numbers 0 and negative lengths are too large, too.
+      if ((bytes - 1) >>> 0 >= longest || (address & within) + bytes > within + 1) break;
+      const at = (end + count) & arrayMask;
+      addresses[at] = bufferBase + address;
+      length[at] = bytes;
+      flags[at] = 0;
+    }
+    array.end = (end + count) | 0;
+    return count;
+  }
+
+  /**
+   * Takes one packet of any kind: all its parts, or none.
+   * @param limit entries that are posted and have room
+   * @returns its parts; their number below zero when it was invalid; 0 when its end is not posted yet or it has no room
+   */
+  #takeOne(array: PacketArray, index: number, limit: number): number {
+    const { address: addresses, length, flags, mask: arrayMask, end } = array;
+    const i32 = this.#i32;
+    const { base, mask } = this.#transmit;
+    let parts = 0;
+    let packet = 0;
+    let good = true;
+    let more = true;
+    while (more && parts < limit && parts < MOST) {
+      const descriptor = base + (((index + parts) & mask) << 2);
+      const address = i32[descriptor]!;
+      const bytes = i32[descriptor + 2]!;
+      const options = i32[descriptor + 3]!;
+      const within = address & ~this.#frameMask;
+      if (
+        i32[descriptor + 1] !== 0 ||
+        address >>> 0 >= this.#bytes ||
+        bytes <= 0 ||
+        bytes > -this.#frameMask - within ||
+        (options & ~this.#options) !== 0
+      ) {
+        good = false;
+      }
+      packet += bytes;
+      const at = (end + parts) & arrayMask;
+      addresses[at] = this.#base + address;
+      length[at] = bytes;
+      more = (options & this.#options & CONTINUED) !== 0;
+      flags[at] = more ? CONTINUES_NEXT : 0;
+      parts++;
+    }
+    if (more && parts < MOST) return 0;
+    if (good && !more && packet <= this.largestPacket) {
+      array.end = (end + parts) | 0;
+      return parts;
+    }
+    this.#refuse(index, parts);
+    return -parts;
+  }
+
+  /** Completes the descriptors of an invalid packet at once, whatever address they name: so Linux does, without an error. */
+  #refuse(first: number, parts: number): void {
+    const i32 = this.#i32;
+    const completion = this.#completion;
+    for (let i = 0; i < parts; i++) {
+      const descriptor = this.#transmit.base + (((first + i) & this.#transmit.mask) << 2);
+      const entry = completion.base + (((completion.index + i) & completion.mask) << 1);
+      i32[entry] = i32[descriptor]!;
+      i32[entry + 1] = i32[descriptor + 1]!;
+    }
+    completion.publish((completion.index + parts) | 0);
+    this.#counters.invalidDescriptor += parts;
   }
 
   flush(array: PacketArray, count: number): void {
@@ -275,15 +348,18 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     const i32 = this.#i32;
     const ring = this.#completion;
     const { base, mask, index } = ring;
+    const bufferBase = this.#base;
+    let failed = 0;
     for (let i = 0; i < count; i++) {
       const at = (start + i) & arrayMask;
       const entry = base + (((index + i) & mask) << 1);
-      i32[entry] = address[at]! - this.#base;
+      i32[entry] = address[at]! - bufferBase;
       i32[entry + 1] = 0;
-      if ((flags[at]! & ERROR_MASK) === 0) this.#counters.sent++;
-      else this.#counters.transmitError++;
+      if ((flags[at]! & ERRORS) !== 0) failed++;
     }
     ring.publish((index + count) | 0);
+    this.#counters.sent += count - failed;
+    this.#counters.transmitError += failed;
     this.#reserved -= count;
     array.start = (start + count) | 0;
   }

@@ -1,7 +1,10 @@
 import type { RingMap } from '../../kernel/contract.js';
-import { FrameRings, type FrameRingsOptions } from '../frame-rings.js';
+import { FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
 import { OUTCOME_UNKNOWN, type PacketBatch } from '../packet-batch.js';
 import { PACKET_CONTINUED } from './layout.js';
+
+// A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
+const CONTINUED = PACKET_CONTINUED;
 
 /** One index ring as the user side sees it; word indices. `cached` is the other side's index as last read. */
 class RingView {
@@ -36,6 +39,8 @@ export class XdpRings extends FrameRings {
   readonly #transmit: RingView;
   readonly #fill: RingView;
   readonly #completion: RingView;
+  /** How far the fill ring's index was ahead of the RX ring's when no frame was posted; 0 but for tests. */
+  readonly #lead: number;
   readonly #base: number;
   readonly #bytes: number;
   readonly #frameMask: number;
@@ -54,6 +59,7 @@ export class XdpRings extends FrameRings {
     this.#transmit = new RingView(this.i32, maps.transmit, 'producer');
     this.#fill = new RingView(this.i32, maps.receive && maps.fill, 'producer');
     this.#completion = new RingView(this.i32, maps.completion, 'consumer');
+    this.#lead = (this.#fill.index - this.#receive.index) | 0;
     this.#base = buffer.base;
     this.#bytes = buffer.frames * buffer.frameSize;
     this.#frameMask = buffer.frameMask;
@@ -78,18 +84,22 @@ export class XdpRings extends FrameRings {
     const u16 = this.#u16;
     const marks = this.#marks;
     const shift = this.#shift;
-    let whole = 0;
+    let seen = 0;
     for (let i = 0; i < limit; i++) {
       const descriptor = base + (((index + i) & mask) << 2);
       const at = i32[descriptor]!;
+      const options = i32[descriptor + 3]!;
+      seen |= options;
       offset[i] = bufferBase + at;
-      u16[marks + (at >>> shift)] = 0;
       size[i] = i32[descriptor + 2]!;
-      const continues = i32[descriptor + 3]! & PACKET_CONTINUED;
-      flags[i] = continues;
-      if (continues === 0) whole = i + 1;
+      flags[i] = options & CONTINUED;
     }
-    if (whole === 0 && limit === capacity) whole = limit; // one packet fills the batch
+    let whole = limit;
+    if ((seen & CONTINUED) !== 0) {
+      whole = wholePackets(batch, limit);
+      if (whole === 0 && limit === capacity) whole = limit; // one packet fills the batch
+    }
+    for (let i = 0; i < whole; i++) u16[marks + ((offset[i]! - bufferBase) >>> shift)] = 0;
     batch.length = whole;
     if (whole > 0) {
       ring.index = (index + whole) | 0;
@@ -98,14 +108,13 @@ export class XdpRings extends FrameRings {
     return whole;
   }
 
+  /**
+   * Never more frames with the kernel than the fill ring has entries: then the ring cannot overflow, its consumer need not be
+   * read, and what is released finds room there rather than taking the way through the pool.
+   */
   protected emptyRoom(): number {
-    const ring = this.#fill;
-    let room = ring.entries - ((ring.index - ring.other) | 0);
-    if (room < ring.entries >> 1 && ring.entries > 0) {
-      ring.other = Atomics.load(this.i32, ring.consumer);
-      room = ring.entries - ((ring.index - ring.other) | 0);
-    }
-    return room;
+    const { entries, index } = this.#fill;
+    return entries === 0 ? 0 : entries - ((index - this.#receive.index - this.#lead) | 0);
   }
 
   protected postEmpty(frames: Int32Array, from: number, count: number): void {
@@ -113,13 +122,14 @@ export class XdpRings extends FrameRings {
     const ring = this.#fill;
     const { base, mask, index } = ring;
     const bufferBase = this.#base;
+    const frameMask = this.#frameMask;
     const u16 = this.#u16;
     const marks = this.#marks;
     const shift = this.#shift;
     const mark = this.#mark;
     for (let i = 0; i < count; i++) {
       const entry = base + (((index + i) & mask) << 1);
-      const at = frames[from + i]! - bufferBase;
+      const at = (frames[from + i]! & frameMask) - bufferBase;
       i32[entry] = at;
       i32[entry + 1] = 0;
       u16[marks + (at >>> shift)] = mark;

@@ -89,7 +89,7 @@ export class KernelLoop {
   /** Sets the wake bits, then looks once more: what was posted before the application could see them must not be missed. */
   #retire(socket: SoftSocket): boolean {
     socket.setWake(true);
-    if (socket.posted()) {
+    if (socket.service() > 0) {
       socket.setWake(false);
       socket.idle = 0;
       return false;

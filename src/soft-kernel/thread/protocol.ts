@@ -30,7 +30,7 @@ export const KERNEL_METHODS = [
   'stackStatistics',
   'setLink',
   'setStuck',
-  'recorded',
+  'recording',
 ] as const;
 export const SOCKET_METHODS = [
   'registerMemory',

@@ -18,6 +18,7 @@ import { NEED_WAKEUP } from '../../ring/frame-rings.js';
 import type { Receive } from '../../steering/rules.js';
 import type { NicOptions } from '../nic-options.js';
 import type { SoftSystem, StackStatistics } from '../system.js';
+import type { VethOptions } from '../veth-options.js';
 import { allocateDoorbell, Doorbell } from './doorbell.js';
 import type { AnswerMessage, KernelThread, ThreadHost } from './protocol.js';
 
@@ -97,12 +98,20 @@ export class ThreadedSoftKernel implements SoftSystem {
     return this.call(undefined, 'addNic', options);
   }
 
+  addVeth(options: VethOptions): Promise<[InterfaceInfo, InterfaceInfo]> {
+    return this.call(undefined, 'addVeth', options);
+  }
+
   deviceStatistics(device: string): Promise<Record<string, number>> {
     return this.call(undefined, 'deviceStatistics', device);
   }
 
   stackStatistics(device: string): Promise<StackStatistics> {
     return this.call(undefined, 'stackStatistics', device);
+  }
+
+  recording(device: string): Promise<Uint8Array> {
+    return this.call(undefined, 'recording', device);
   }
 
   setLink(device: string, up: boolean): Promise<void> {

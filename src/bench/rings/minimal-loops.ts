@@ -1,0 +1,208 @@
+import { KERNEL_OWNED } from '../../ring/v4/layout.js';
+import { CONSUMER_OFFSET, PRODUCER_OFFSET } from '../../ring/xdp/layout.js';
+import type { RingFormat } from './case.js';
+
+// One ring between two threads and nothing else: what the formats cost without frames, validation and batches as columns.
+// bench/peers/two-rings.c has the same loops in C. A descriptor has four words:
+//
+//   owner ring:  index | length | flags and offset, with the owner in the sign | descriptors of the batch, in its first
+//   index ring:  index | length | offset                                       | not used
+//
+// The producer plays the kernel, the consumer the application, which reads every word.
+
+// Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
+const OWNED = KERNEL_OWNED;
+const LENGTH = 60;
+const OFFSET = 256;
+
+/** Arena bytes in front of the descriptors: the index rings' words. */
+export const MINIMAL_HEADER_BYTES = 4096;
+
+/** One end of a ring. */
+export interface MinimalEnd {
+  /** Tries to move `turns` batches. Returns descriptors moved. */
+  move(turns: number): number;
+}
+
+/** Where a minimal ring lies. Plain data. */
+export interface MinimalRing {
+  /** Arena byte offset of {@link MINIMAL_HEADER_BYTES} and the descriptors behind them. */
+  readonly offset: number;
+  /** A power of two. */
+  readonly entries: number;
+  readonly batch: number;
+}
+
+/** Makes a ring whose descriptors are all the producer's. */
+export function clearMinimalRing(i32: Int32Array, { offset, entries }: MinimalRing): void {
+  const ring = (offset + MINIMAL_HEADER_BYTES) >> 2;
+  i32.fill(0, offset >> 2, ring + entries * 4);
+  for (let i = 0; i < entries; i++) i32[ring + 4 * i + 2] = OWNED;
+  i32[ring + 3] = entries;
+}
+
+export function minimalProducer(format: RingFormat, i32: Int32Array, ring: MinimalRing): MinimalEnd {
+  return format === 'owner' ? new OwnerProducer(i32, ring) : new IndexProducer(i32, ring);
+}
+
+export function minimalConsumer(format: RingFormat, i32: Int32Array, ring: MinimalRing): MinimalEnd {
+  return format === 'owner' ? new OwnerConsumer(i32, ring) : new IndexConsumer(i32, ring);
+}
+
+abstract class End implements MinimalEnd {
+  protected readonly ring: number;
+  protected readonly mask: number;
+  protected readonly entries: number;
+  protected readonly batch: number;
+  protected readonly producer: number;
+  protected readonly consumer: number;
+  /** Free-running, modulo 2^32. */
+  protected position = 0;
+
+  constructor(
+    protected readonly i32: Int32Array,
+    { offset, entries, batch }: MinimalRing,
+  ) {
+    this.ring = (offset + MINIMAL_HEADER_BYTES) >> 2;
+    this.mask = entries - 1;
+    this.entries = entries;
+    this.batch = batch;
+    this.producer = (offset + PRODUCER_OFFSET) >> 2;
+    this.consumer = (offset + CONSUMER_OFFSET) >> 2;
+  }
+
+  abstract move(turns: number): number;
+}
+
+class OwnerProducer extends End {
+  /** Descriptors from `position` on that are known to be ours. */
+  #owned = 0;
+
+  move(turns: number): number {
+    const { i32, ring, mask, batch } = this;
+    let { position } = this;
+    let owned = this.#owned;
+    let moved = 0;
+    for (let turn = 0; turn < turns; turn++) {
+      const gate = ring + ((position & mask) << 2);
+      if (owned === 0) {
+        if (Atomics.load(i32, gate + 2) >= 0) continue;
+        owned = i32[gate + 3]!;
+      }
+      const count = Math.min(owned, batch);
+      for (let i = 1; i < count; i++) {
+        const descriptor = ring + (((position + i) & mask) << 2);
+        i32[descriptor] = position + i;
+        i32[descriptor + 1] = LENGTH;
+        i32[descriptor + 2] = OFFSET;
+      }
+      i32[gate] = position;
+      i32[gate + 1] = LENGTH;
+      i32[gate + 3] = count;
+      Atomics.store(i32, gate + 2, OFFSET);
+      position = (position + count) | 0;
+      owned -= count;
+      moved += count;
+    }
+    this.position = position;
+    this.#owned = owned;
+    return moved;
+  }
+}
+
+class OwnerConsumer extends End {
+  #owned = 0;
+  /** Keeps the compiler from leaving the reads out. */
+  sum = 0;
+
+  move(turns: number): number {
+    const { i32, ring, mask, batch } = this;
+    let { position, sum } = this;
+    let owned = this.#owned;
+    let moved = 0;
+    for (let turn = 0; turn < turns; turn++) {
+      const gate = ring + ((position & mask) << 2);
+      if (owned === 0) {
+        if (Atomics.load(i32, gate + 2) < 0) continue;
+        owned = i32[gate + 3]!;
+      }
+      const count = Math.min(owned, batch);
+      for (let i = 1; i < count; i++) {
+        const descriptor = ring + (((position + i) & mask) << 2);
+        sum = (sum + i32[descriptor]! + i32[descriptor + 1]! + i32[descriptor + 2]!) | 0;
+        i32[descriptor + 2] = OWNED;
+      }
+      sum = (sum + i32[gate]! + i32[gate + 1]! + i32[gate + 2]!) | 0;
+      i32[gate + 3] = count;
+      Atomics.store(i32, gate + 2, OWNED);
+      position = (position + count) | 0;
+      owned -= count;
+      moved += count;
+    }
+    this.position = position;
+    this.#owned = owned;
+    this.sum = sum;
+    return moved;
+  }
+}
+
+class IndexProducer extends End {
+  /** The consumer's index as last read. */
+  #consumed = 0;
+
+  move(turns: number): number {
+    const { i32, ring, mask, batch, entries, consumer, producer } = this;
+    let { position } = this;
+    let consumed = this.#consumed;
+    let moved = 0;
+    for (let turn = 0; turn < turns; turn++) {
+      if (entries - ((position - consumed) | 0) < batch) {
+        consumed = Atomics.load(i32, consumer);
+        if (entries - ((position - consumed) | 0) < batch) continue;
+      }
+      for (let i = 0; i < batch; i++) {
+        const descriptor = ring + (((position + i) & mask) << 2);
+        i32[descriptor] = position + i;
+        i32[descriptor + 1] = LENGTH;
+        i32[descriptor + 2] = OFFSET;
+      }
+      position = (position + batch) | 0;
+      Atomics.store(i32, producer, position);
+      moved += batch;
+    }
+    this.position = position;
+    this.#consumed = consumed;
+    return moved;
+  }
+}
+
+class IndexConsumer extends End {
+  /** The producer's index as last read. */
+  #produced = 0;
+  sum = 0;
+
+  move(turns: number): number {
+    const { i32, ring, mask, batch, consumer, producer } = this;
+    let { position, sum } = this;
+    let produced = this.#produced;
+    let moved = 0;
+    for (let turn = 0; turn < turns; turn++) {
+      if (produced === position) {
+        produced = Atomics.load(i32, producer);
+        if (produced === position) continue;
+      }
+      const count = Math.min((produced - position) | 0, batch);
+      for (let i = 0; i < count; i++) {
+        const descriptor = ring + (((position + i) & mask) << 2);
+        sum = (sum + i32[descriptor]! + i32[descriptor + 1]! + i32[descriptor + 2]!) | 0;
+      }
+      position = (position + count) | 0;
+      Atomics.store(i32, consumer, position);
+      moved += count;
+    }
+    this.position = position;
+    this.#produced = produced;
+    this.sum = sum;
+    return moved;
+  }
+}

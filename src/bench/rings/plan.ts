@@ -1,0 +1,16 @@
+import type { Pinning } from '../pinning.js';
+import { PACES, RING_FORMATS, type RingsCase, type RingsSettings } from './case.js';
+
+/** Every measurement of `tp4 bench rings` but the C twins', in the order of the tables. */
+export function planCases(settings: RingsSettings, pinning: Pinning): RingsCase[] {
+  const cases: RingsCase[] = [];
+  for (const pace of PACES) {
+    const batches = pace === 'symmetrical' ? [settings.batch] : settings.slowBatches;
+    for (const slowBatch of batches) {
+      for (const format of RING_FORMATS) cases.push({ kind: 'exchange', format, pace, slowBatch, settings, pinning });
+    }
+  }
+  for (const format of RING_FORMATS) cases.push({ kind: 'hand-back', format, settings, pinning });
+  for (const format of RING_FORMATS) cases.push({ kind: 'minimal', format, settings, pinning });
+  return cases;
+}

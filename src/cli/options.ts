@@ -1,0 +1,103 @@
+import { parseArgs } from 'node:util';
+import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import { didYouMean } from '../host/suggestion.js';
+
+/** The options of a command, as `node:util` takes them. */
+export type OptionTable = Readonly<Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }>>;
+
+/** What was written on a command line. */
+export class CommandLine {
+  readonly positionals: readonly string[];
+  readonly #values: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+  /** @throws PacketError INVALID_OPTION for options that are not in the table, or lack their value */
+  constructor(command: string, args: readonly string[], options: OptionTable) {
+    const table = { ...options, help: { type: 'boolean' as const, short: 'h' } };
+    try {
+      const { values, positionals } = parseArgs({ args: [...args], options: table, allowPositionals: true });
+      this.#values = values;
+      this.positionals = positionals;
+    } catch (cause) {
+      throw explain(command, Object.keys(table), cause as Error);
+    }
+  }
+
+  has(option: string): boolean {
+    return this.#values[option] === true;
+  }
+
+  text(option: string): string | undefined {
+    const value = this.#values[option];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Every value of an option that may be given several times. */
+  texts(option: string): string[] {
+    const value = this.#values[option];
+    return Array.isArray(value) ? value.map(String) : [];
+  }
+
+  /** @throws PacketError INVALID_OPTION that names option, value and range */
+  integer(option: string, fallback: number, minimum: number, maximum: number): number {
+    const text = this.text(option);
+    return text === undefined ? fallback : checkInteger(`--${option}`, wholeNumber(text), minimum, maximum);
+  }
+
+  powerOfTwo(option: string, fallback: number, minimum: number, maximum: number): number {
+    const text = this.text(option);
+    return text === undefined ? fallback : checkPowerOfTwo(`--${option}`, wholeNumber(text), minimum, maximum);
+  }
+
+  number(option: string, fallback: number, minimum: number, maximum: number): number {
+    const text = this.text(option);
+    if (text === undefined) return fallback;
+    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= minimum && value <= maximum) return value;
+    throw invalid(`--${option}: ${text} is not a number from ${minimum} to ${maximum}`);
+  }
+
+  /** Whole numbers with commas between them. */
+  integers(option: string, minimum: number, maximum: number): number[] | undefined {
+    return this.#list(option)?.map((part) => checkInteger(`--${option}`, wholeNumber(part), minimum, maximum));
+  }
+
+  choice<Choice extends string>(option: string, choices: readonly Choice[]): Choice | undefined {
+    const text = this.text(option);
+    return text === undefined ? undefined : oneOf(`--${option}`, text, choices);
+  }
+
+  /** Words of a list, with commas between them, each at most once. */
+  choices<Choice extends string>(option: string, choices: readonly Choice[]): Choice[] | undefined {
+    const words = this.#list(option);
+    return words && [...new Set(words.map((word) => oneOf(`--${option}`, word, choices)))];
+  }
+
+  #list(option: string): string[] | undefined {
+    const parts = this.text(option)?.split(',');
+    if (parts?.includes('')) throw invalid(`--${option}: "${this.text(option)}" is not a list such as a,b,c`);
+    return parts;
+  }
+}
+
+/** @throws PacketError INVALID_OPTION that names the choices */
+export function oneOf<Choice extends string>(option: string, text: string, choices: readonly Choice[]): Choice {
+  const found = choices.find((choice) => choice === text);
+  if (found !== undefined) return found;
+  throw invalid(`${option}: "${text}" is not one of ${choices.join(', ')}${didYouMean(text, choices)}`);
+}
+
+/** A number where the text is one; else the text, which the range check then shows. */
+function wholeNumber(text: string): number | string {
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function invalid(message: string): PacketError {
+  return new PacketError('INVALID_OPTION', message);
+}
+
+function explain(command: string, known: readonly string[], cause: Error): PacketError {
+  const unknown = /Unknown option '--?([^']*)'/.exec(cause.message)?.[1];
+  const sentence = cause.message.split('\n')[0]!.replace(/\. .*$/, '');
+  const what = unknown === undefined ? sentence : `there is no option --${unknown}${didYouMean(unknown, known)}`;
+  return new PacketError('INVALID_OPTION', what, { cause, remedy: `${command} --help lists the options` });
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PacketError } from '../errors.js';
+import { type InterfaceSpec, parseInterfaceSpec, type SoftInterface } from './interface-spec.js';
+
+function soft(text: string): SoftInterface {
+  const spec = parseInterfaceSpec(text);
+  assert.equal(spec.kernel, 'soft');
+  return spec as SoftInterface;
+}
+
+test('an ordinary name is an interface of the Linux kernel', () => {
+  const expected: InterfaceSpec = { kernel: 'linux', name: 'eth0' };
+  assert.deepEqual(parseInterfaceSpec('eth0'), expected);
+  assert.deepEqual(parseInterfaceSpec('veth.7@x'), { kernel: 'linux', name: 'veth.7@x' });
+});
+
+test('generated traffic, plain and with options', () => {
+  assert.deepEqual(soft('soft:generator').wire, { kind: 'generator' });
+  assert.deepEqual(soft('soft:generator,size=64,packets=1024').wire, { kind: 'generator', size: 64, packets: 1024 });
+  assert.deepEqual(soft('soft:generator,size=64+594+1518,rate=2.5e6,flows=16,burst=4,pattern=random,seed=7').wire, {
+    kind: 'generator',
+    size: [64, 594, 1518],
+    packetsPerSecond: 2.5e6,
+    flows: 16,
+    burst: 4,
+    pattern: 'random',
+    seed: 7,
+  });
+});
+
+test('options of the device itself', () => {
+  const { nic } = soft('soft:none,queues=4,ring=256,mac=02:00:00:00:00:09,mtu=9000');
+  assert.deepEqual(nic, { name: 'soft0', queues: 4, ring: 256, mac: '02:00:00:00:00:09', mtu: 9000 });
+});
+
+test('the MTU follows the largest size, unless it is given', () => {
+  assert.equal(soft('soft:generator').nic.mtu, 1500);
+  assert.equal(soft('soft:generator,size=1518').nic.mtu, 1500);
+  assert.equal(soft('soft:generator,size=64+9018').nic.mtu, 9000);
+  assert.equal(soft('soft:generator,size=9018,mtu=1500').nic.mtu, 1500);
+});
+
+test('a capture; its file name may contain commas', () => {
+  assert.deepEqual(soft('soft:pcap=a.pcap').wire, { kind: 'pcap', file: 'a.pcap', replay: {} });
+  assert.deepEqual(soft('soft:pcap=/tmp/a, b,c.pcap,pace=recorded,speed=0.5,loop=forever').wire, {
+    kind: 'pcap',
+    file: '/tmp/a, b,c.pcap',
+    replay: { pace: 'recorded', speed: 0.5, loop: true },
+  });
+  assert.deepEqual(soft('soft:pcap=x,loop=3,rate=1000,ethernet=convert').wire, {
+    kind: 'pcap',
+    file: 'x',
+    replay: { loop: 3, packetsPerSecond: 1000, asEthernet: true },
+  });
+});
+
+const WRONG: readonly (readonly [text: string, says: RegExp])[] = [
+  ['soft', /says what it hangs on: soft:generator/],
+  ['soft:', /"" is not a wire: soft:generator/],
+  ['soft:generatr', /"generatr" is not a wire \(did you mean generator\?\)/],
+  ['soft:pcap', /which file\?/],
+  ['soft:pcap=', /which file\?/],
+  ['soft:generator,size', /"size" is not of the form option=value/],
+  ['soft:generator,size=', /"size=" is not of the form option=value/],
+  ['soft:generator,size=12', /size: 12 is not a whole number from 64 to 16000/],
+  ['soft:generator,size=64+', /size: {2}is not a whole number/],
+  ['soft:generator,size=64,size=64', /size is given twice/],
+  ['soft:generator,sze=64', /there is no option sze here \(did you mean size\?\): it may have .*size/],
+  ['soft:generator,rate=0', /rate: 0 is not a number above 0 and at most 1e9/],
+  ['soft:generator,rate=fast', /rate: fast is not a number/],
+  ['soft:generator,pattern=noise', /pattern: "noise" is not one of count, zeros, random/],
+  ['soft:none,size=64', /there is no option size here/],
+  ['soft:none,queues=0', /queues: 0 is not a whole number from 1 to 4096/],
+  ['soft:none,ring=100', /ring: 100 is not a power of two/],
+  ['soft:pcap=a,loop=0', /loop: 0 is not/],
+  ['soft:pcap=a,pace=slow', /pace: "slow" is not one of recorded, max/],
+  ['not a name', /neither an interface name nor one of/],
+  ['a-name-that-is-too-long', /neither an interface name nor one of/],
+  ['', /neither an interface name nor one of/],
+];
+
+for (const [text, says] of WRONG) {
+  test(`refused: "${text}"`, () => {
+    assert.throws(
+      () => parseInterfaceSpec(text),
+      (error: unknown) => {
+        assert.ok(error instanceof PacketError);
+        assert.equal(error.code, 'INVALID_OPTION');
+        assert.match(error.message, says);
+        assert.ok(error.message.includes(`"${text}"`), error.message);
+        return true;
+      },
+    );
+  });
+}
+
+test('whatever the text, the answer is a spec or an INVALID_OPTION', () => {
+  const parts = [
+    'soft:',
+    'generator',
+    'pcap=',
+    'none',
+    ',',
+    '=',
+    'size',
+    '64',
+    '+',
+    'rate',
+    '1e9',
+    'loop',
+    '-1',
+    'é',
+    ' ',
+    '\0',
+    'queues',
+  ];
+  let state = 12345;
+  const next = (below: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % below;
+  };
+  for (let round = 0; round < 5000; round++) {
+    const text = Array.from({ length: next(8) }, () => parts[next(parts.length)]).join('');
+    try {
+      parseInterfaceSpec(text);
+    } catch (error) {
+      assert.ok(
+        error instanceof PacketError && error.code === 'INVALID_OPTION',
+        `${JSON.stringify(text)}: ${String(error)}`,
+      );
+    }
+  }
+});

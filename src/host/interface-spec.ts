@@ -1,0 +1,217 @@
+import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import type { NicOptions } from '../soft-kernel/nic-options.js';
+import type { GeneratorOptions } from '../wire/generator.js';
+import { checkNumber, checkRate } from '../wire/numbers.js';
+import type { NoWireOptions } from '../wire/options.js';
+import type { ReplayOptions } from '../wire/replay.js';
+import { readCapture } from './read-capture.js';
+import { didYouMean } from './suggestion.js';
+
+/** An interface as command lines and `openSocket` name it, taken apart. Nothing is opened yet. */
+export type InterfaceSpec = LinuxInterface | SoftInterface;
+
+/** A name such as eth0: an interface of the Linux kernel. */
+export interface LinuxInterface {
+  readonly kernel: 'linux';
+  readonly name: string;
+}
+
+/** "soft:...": a soft NIC to be made, and what it hangs on. */
+export interface SoftInterface {
+  readonly kernel: 'soft';
+  /** The whole text. */
+  readonly text: string;
+  /** Everything but the wire. The name is {@link SOFT_INTERFACE_NAME}. */
+  readonly nic: Omit<NicOptions, 'wire'>;
+  readonly wire: SoftWire;
+}
+
+/** The wire, with the file of a capture still to be read. */
+export type SoftWire =
+  | NoWireOptions
+  | GeneratorOptions
+  | { readonly kind: 'pcap'; readonly file: string; readonly replay: ReplaySettings };
+
+/** How a capture is replayed. */
+type ReplaySettings = Omit<ReplayOptions, 'kind' | 'capture'>;
+
+/** What the soft NIC of an interface spec is called. */
+export const SOFT_INTERFACE_NAME = 'soft0';
+
+const PREFIX = 'soft:';
+const FORMS = 'soft:generator[,size=64,packets=1024,...], soft:pcap=FILE[,pace=recorded|max,loop=...], soft:none';
+
+/** Ethernet header, which packets have above the MTU, and FCS, which sizes count. */
+const HEADER_BYTES = 14;
+const FCS_BYTES = 4;
+const ORDINARY_MTU = 1500;
+
+/**
+ * Takes an interface spec apart:
+ *
+ *     soft:generator,size=64,packets=1024      generated traffic, as fast as the device takes it
+ *     soft:pcap=FILE,pace=max,loop=forever     a capture file, also compressed with gzip
+ *     soft:none                                a silent wire
+ *     eth0                                     an interface of the Linux kernel
+ *
+ * @throws PacketError INVALID_OPTION that names option, value and range
+ */
+export function parseInterfaceSpec(text: string): InterfaceSpec {
+  if (!text.startsWith(PREFIX)) {
+    if (text === 'soft') throw invalid(text, `a soft interface says what it hangs on: ${FORMS}`);
+    if (!/^[^\s/]{1,15}$/.test(text)) throw invalid(text, `neither an interface name nor one of ${FORMS}`);
+    return { kernel: 'linux', name: text };
+  }
+  const body = text.slice(PREFIX.length);
+  // A file name may contain commas: only those in front of an option separate.
+  const [head, ...settings] = body.startsWith('pcap=') ? body.split(/,(?=[A-Za-z]+=)/) : body.split(',');
+  const options = new Settings(text, settings);
+  const nic = options.takeNic();
+  const wire = takeWire(text, head ?? '', options);
+  options.expectEmpty();
+  return { kernel: 'soft', text, nic: { mtu: neededMtu(wire), ...nic, name: SOFT_INTERFACE_NAME }, wire };
+}
+
+function takeWire(text: string, head: string, options: Settings): SoftWire {
+  if (head === 'none') return { kind: 'none' };
+  if (head === 'generator') return { kind: 'generator', ...options.takeTraffic() };
+  if (head.startsWith('pcap=') && head.length > 5)
+    return { kind: 'pcap', file: head.slice(5), replay: options.takeReplay() };
+  if (head === 'pcap' || head === 'pcap=') throw invalid(text, 'which file? soft:pcap=FILE');
+  throw invalid(text, `"${head}" is not a wire${didYouMean(head, ['generator', 'pcap', 'none'])}: ${FORMS}`);
+}
+
+/** Large packets need a large MTU; who does not set one gets it. */
+function neededMtu(wire: SoftWire): number {
+  if (wire.kind !== 'generator' || wire.size === undefined) return ORDINARY_MTU;
+  const largest = typeof wire.size === 'number' ? wire.size : Math.max(...wire.size);
+  return Math.max(ORDINARY_MTU, largest - HEADER_BYTES - FCS_BYTES);
+}
+
+/**
+ * The soft NIC that a spec describes; reads the capture file, where there is one.
+ *
+ * @throws PacketError SYSTEM_CALL when the file cannot be read, CAPTURE_CORRUPT when it cannot be unpacked
+ */
+export async function softNic({ nic, wire }: SoftInterface): Promise<NicOptions> {
+  if (wire.kind !== 'pcap') return { ...nic, wire };
+  return { ...nic, wire: { kind: 'replay', capture: await readCapture(wire.file), ...wire.replay } };
+}
+
+/** The `name=value` parts of a spec; each is taken once. */
+class Settings {
+  readonly #text: string;
+  readonly #values = new Map<string, string>();
+  readonly #known: string[] = [];
+
+  constructor(text: string, settings: readonly string[]) {
+    this.#text = text;
+    for (const setting of settings) {
+      const at = setting.indexOf('=');
+      if (at <= 0 || at === setting.length - 1) throw invalid(text, `"${setting}" is not of the form option=value`);
+      const name = setting.slice(0, at);
+      if (this.#values.has(name)) throw invalid(text, `${name} is given twice`);
+      this.#values.set(name, setting.slice(at + 1));
+    }
+  }
+
+  takeNic(): Omit<NicOptions, 'wire' | 'name'> {
+    return {
+      ...this.#take('queues', (value) => checkInteger('queues', toNumber(value), 1, 4096)),
+      ...this.#take('ring', (value) => checkPowerOfTwo('ring', toNumber(value), 64, 8192)),
+      ...this.#take('mtu', (value) => checkInteger('mtu', toNumber(value), 68, 16000)),
+      ...this.#take('mac', (value) => value),
+    };
+  }
+
+  takeTraffic() {
+    return {
+      ...this.#take('size', (value) => {
+        const sizes = value.split('+').map((size) => checkInteger('size', toNumber(size), 64, 16000));
+        return sizes.length === 1 ? sizes[0]! : sizes;
+      }),
+      ...this.#take('packets', (value) => checkInteger('packets', toNumber(value), 1, 2 ** 20)),
+      ...this.#take('flows', (value) => checkInteger('flows', toNumber(value), 1, 2 ** 20)),
+      ...this.#take('burst', (value) => checkInteger('burst', toNumber(value), 1, 2 ** 20)),
+      ...this.#take('pattern', (value) => checkChoice('pattern', value, ['count', 'zeros', 'random'] as const)),
+      ...this.#take('port', (value) => checkInteger('port', toNumber(value), 0, 65535)),
+      ...this.#take('seed', (value) => checkInteger('seed', toNumber(value), 0, 2 ** 31 - 1)),
+      ...this.#take('count', (value) => checkInteger('count', toNumber(value), 0, Number.MAX_SAFE_INTEGER)),
+      ...rename(
+        this.#take('rate', (value) => checkRate('rate', decimal(value))),
+        'rate',
+        'packetsPerSecond',
+      ),
+    };
+  }
+
+  takeReplay(): ReplaySettings {
+    return {
+      ...this.#take('pace', (value) => checkChoice('pace', value, ['recorded', 'max'] as const)),
+      ...this.#take('loop', (value) =>
+        value === 'forever' ? true : checkInteger('loop', toNumber(value), 1, 2 ** 31 - 1),
+      ),
+      ...this.#take('speed', (value) => checkNumber('speed', decimal(value), 1e-6, 1e6)),
+      ...rename(
+        this.#take('rate', (value) => checkRate('rate', decimal(value))),
+        'rate',
+        'packetsPerSecond',
+      ),
+      ...rename(
+        this.#take('ethernet', (value) => checkChoice('ethernet', value, ['convert'] as const) === 'convert'),
+        'ethernet',
+        'asEthernet',
+      ),
+    };
+  }
+
+  #take<Name extends string, Value>(name: Name, check: (value: string) => Value): { [name in Name]?: Value } {
+    this.#known.push(name);
+    const value = this.#values.get(name);
+    if (value === undefined) return {};
+    this.#values.delete(name);
+    try {
+      return { [name]: check(value) } as { [name in Name]?: Value };
+    } catch (error) {
+      throw error instanceof PacketError ? invalid(this.#text, error.message) : error;
+    }
+  }
+
+  expectEmpty(): void {
+    for (const name of this.#values.keys()) {
+      throw invalid(
+        this.#text,
+        `there is no option ${name} here${didYouMean(name, this.#known)}: it may have ${this.#known.join(', ')}`,
+      );
+    }
+  }
+}
+
+function rename<From extends string, To extends string, Value>(
+  object: { [name in From]?: Value },
+  from: From,
+  to: To,
+): { [name in To]?: Value } {
+  const value = object[from];
+  return (value === undefined ? {} : { [to]: value }) as { [name in To]?: Value };
+}
+
+/** Not a number where the text is none; the range check then says so. */
+function toNumber(value: string): number | string {
+  return /^\d+$/.test(value) ? Number(value) : value;
+}
+
+/** The same for numbers that need not be whole. */
+function decimal(value: string): number | string {
+  return /^\d+(\.\d+)?(e-?\d+)?$/.test(value) ? Number(value) : value;
+}
+
+function checkChoice<Choice extends string>(option: string, value: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((one) => one === value);
+  if (choice !== undefined) return choice;
+  throw new PacketError('INVALID_OPTION', `${option}: "${value}" is not one of ${choices.join(', ')}`);
+}
+
+function invalid(text: string, why: string): PacketError {
+  return new PacketError('INVALID_OPTION', `interface "${text}": ${why}`);
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const SOURCES = fileURLToPath(new URL('../../examples/', import.meta.url));
+const PROGRAMS = fileURLToPath(new URL('../examples/', import.meta.url));
+const LONGEST = 60;
+
+/** What each example must have said when it ends. */
+const EXPECTED: Record<string, readonly RegExp[]> = {
+  'receive.ts': [/mode xdp-copy\n {2}not xdp-zc: /, /^1: 124 bytes from 10\.0\.0\.1$/m, /^10: 124 bytes/m],
+  'forward.ts': [/^soft0 \(xdp-zc\) to soft1 \(xdp-zc\)$/m, /^100000 packets forwarded, 0 of them copied$/m],
+  'generate.ts': [/^soft:none \(xdp-zc\): 100000 packets in /m],
+  'hold.ts': [/^4096 received, 4096 sent, 256 of them held back before$/m, /: 0 packets copied$/m],
+  'outcomes.ts': [/^link up: 16 sent\nlink down: 0 sent, 16 failed with errno 100\nlink up: 16 sent$/m],
+  'replay-capture.ts': [/^IPv4: \d+ packets, /m, /^IPv6: \d+ packets, /m, /^ARP: \d+ packets, /m],
+  'threads.ts': [/^SoftKernel: \d+ packets, /m, /^ThreadedSoftKernel: \d+ packets, /m],
+};
+
+test('there is an expectation for every example', () => {
+  const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.ts'));
+  assert.deepEqual(sources.sort(), Object.keys(EXPECTED).sort());
+});
+
+for (const [name, expected] of Object.entries(EXPECTED)) {
+  test(`example ${name}`, { timeout: 60_000 }, async () => {
+    const lines = readFileSync(join(SOURCES, name), 'utf8').trimEnd().split('\n');
+    assert.ok(lines.length <= LONGEST, `${lines.length} lines: an example has at most ${LONGEST}`);
+    const { status, output } = await run(join(PROGRAMS, name.replace(/\.ts$/, '.js')));
+    assert.equal(status, 0, output);
+    for (const pattern of expected) assert.match(output, pattern);
+  });
+}
+
+function run(program: string): Promise<{ status: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 50_000 });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
