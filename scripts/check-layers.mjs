@@ -32,6 +32,19 @@ const ALLOWED = {
     'wire',
   ],
   'linux-kernel': ['errors', 'arena', 'kernel', 'ring', 'steering'],
+  soft: [
+    'errors',
+    'arena',
+    'capture-file',
+    'kernel',
+    'packet',
+    'packet-buffer',
+    'ring',
+    'socket',
+    'soft-kernel',
+    'steering',
+    'wire',
+  ],
   host: ['errors', 'arena', 'kernel', 'capture-file', 'linux-kernel', 'packet-buffer', 'soft-kernel', 'socket', 'wire'],
 };
 /** Folders that run on Node only; all others run in browsers, too. */

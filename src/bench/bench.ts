@@ -3,7 +3,7 @@ import { parseInterfaceSpec } from '../host/interface-spec.js';
 import type { Mode } from '../kernel/contract.js';
 import type { BenchSettings, Cell } from './cell.js';
 import { type BenchEnvironment, describeEnvironment, describeModel } from './environment.js';
-import { planPinning } from './pinning.js';
+import { type Pinning, planPinning } from './pinning.js';
 import type { ProgramName } from './programs.js';
 import { type BenchReport, type BenchResult, type RefusedCell, toResult } from './result.js';
 import { runCell } from './run-cell.js';
@@ -46,9 +46,9 @@ const LINUX_VERSIONS: readonly Mode[] = ['xdp-copy', 'xdp-zc'];
  */
 export async function runBench(plan: BenchPlan, listener: BenchListener, signal: AbortSignal): Promise<BenchReport> {
   const { settings } = plan;
-  const pinning = planPinning();
-  const environment = describeEnvironment(settings, pinning);
   const kernels = new Set(plan.traffic.map((traffic) => parseInterfaceSpec(traffic.interface).kernel));
+  const pinning: Pinning = kernels.has('soft') ? planPinning() : { none: 'the Linux kernel places its own' };
+  const environment = describeEnvironment(settings, pinning);
   const results: BenchResult[] = [];
   const refused: RefusedCell[] = [];
   const groups = plan.traffic.map((traffic) => ({ ...traffic, cells: cellsOf(plan, traffic, pinning) }));
@@ -83,7 +83,7 @@ export async function runBench(plan: BenchPlan, listener: BenchListener, signal:
   return { environment: measured, modelled, results, ...(refused.length > 0 && { refused }) };
 }
 
-function cellsOf({ programs, versions, settings }: BenchPlan, traffic: Traffic, pinning: Cell['pinning']): Cell[] {
+function cellsOf({ programs, versions, settings }: BenchPlan, traffic: Traffic, pinning: Pinning): Cell[] {
   const { kernel } = parseInterfaceSpec(traffic.interface);
   const modes = versions ?? (kernel === 'soft' ? SOFT_VERSIONS : LINUX_VERSIONS);
   return programs.flatMap((program) => modes.map((version) => ({ ...traffic, program, version, settings, pinning })));

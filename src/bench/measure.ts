@@ -140,14 +140,14 @@ interface Traffic {
 }
 
 async function trafficOf(spec: SoftInterface, { program, size, settings }: Cell): Promise<Traffic> {
-  const nic = await softNic(spec);
+  const sized = spec.wire.kind === 'generator' && size !== undefined ? { ...spec.wire, size } : spec.wire;
+  const nic = await softNic({ ...spec, wire: sized });
   const { wire } = nic;
   switch (wire?.kind) {
     case 'generator': {
-      const traffic = { ...wire, ...(size !== undefined && { size }) };
-      checkRoom(traffic.size ?? 64, settings.frameSize);
-      const bytes = (traffic.packets ?? 1024) * 16_384;
-      return { nic: silentFor(program, { ...nic, wire: traffic }), write: trafficWriter(traffic), bytes };
+      checkRoom(wire.size ?? 64, settings.frameSize);
+      const bytes = (wire.packets ?? 1024) * 16_384;
+      return { nic: silentFor(program, nic), write: trafficWriter(wire), bytes };
     }
     case 'replay': {
       // A measurement wants what the device can take, without end, unless the interface says otherwise.

@@ -119,6 +119,16 @@ test('packets that do not fit a frame are refused with the remedy; nothing measu
   assert.match(stderr, /9000 does not fit frames of 2048 bytes.*--frame-size/);
 });
 
+test('large packets in large frames: the device takes them', { timeout: 60_000 }, async () => {
+  const large = ['--size', '9000', '--frame-size', '16384', '--versions', 'v3,v4-zc'];
+  const { status, stdout, stderr } = await tp4('bench', 'rxdrop', ...large, '--threads', 'inline', ...QUICK, '--json');
+  assert.equal(status, 0, stderr);
+  for (const { mpps, lost } of (JSON.parse(stdout) as BenchReport).results) {
+    assert.ok(mpps.min > 0);
+    assert.deepEqual(lost, {});
+  }
+});
+
 test('a capture file that is not there is exit code 1, said once', { timeout: 60_000 }, async () => {
   const { status, stderr } = await tp4(
     'bench',

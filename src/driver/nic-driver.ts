@@ -1,7 +1,7 @@
 import type { Arena } from '../arena/arena.js';
 import { END_OF_PACKET, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from '../nic/descriptors.js';
 import type { QueuePair } from '../nic/queue-pair.js';
-import type { SoftNic } from '../nic/soft-nic.js';
+import { noQueue, type SoftNic } from '../nic/soft-nic.js';
 import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
 import type { FlowRule } from '../steering/rules.js';
 import type { ArrayEnd, Driver, QueueEnds } from './contract.js';
@@ -287,7 +287,9 @@ export class NicDriver implements Driver {
     this.#nic.up = up;
   }
 
+  /** @throws PacketError NO_QUEUE */
   setStuck(queue: number, stuck: boolean): void {
+    if (!Number.isInteger(queue) || queue < 0 || queue >= this.queues) throw noQueue(queue, this.queues);
     this.#open(queue);
     this.#nic.setStuck(queue, stuck);
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PacketError } from '../errors.js';
-import { type InterfaceSpec, parseInterfaceSpec, type SoftInterface } from './interface-spec.js';
+import { type InterfaceSpec, parseInterfaceSpec, type SoftInterface, softNic } from './interface-spec.js';
 
 function soft(text: string): SoftInterface {
   const spec = parseInterfaceSpec(text);
@@ -34,11 +34,12 @@ test('options of the device itself', () => {
   assert.deepEqual(nic, { name: 'soft0', queues: 4, ring: 256, mac: '02:00:00:00:00:09', mtu: 9000 });
 });
 
-test('the MTU follows the largest size, unless it is given', () => {
-  assert.equal(soft('soft:generator').nic.mtu, 1500);
-  assert.equal(soft('soft:generator,size=1518').nic.mtu, 1500);
-  assert.equal(soft('soft:generator,size=64+9018').nic.mtu, 9000);
-  assert.equal(soft('soft:generator,size=9018,mtu=1500').nic.mtu, 1500);
+test('the MTU follows the largest size, unless it is given', async () => {
+  const mtu = async (text: string) => (await softNic(soft(text))).mtu;
+  assert.equal(await mtu('soft:generator'), 1500);
+  assert.equal(await mtu('soft:generator,size=1518'), 1500);
+  assert.equal(await mtu('soft:generator,size=64+9018'), 9000);
+  assert.equal(await mtu('soft:generator,size=9018,mtu=1500'), 1500);
 });
 
 test('a capture; its file name may contain commas', () => {
@@ -48,7 +49,7 @@ test('a capture; its file name may contain commas', () => {
     file: '/tmp/a, b,c.pcap',
     replay: { pace: 'recorded', speed: 0.5, loop: true },
   });
-  assert.deepEqual(soft('soft:pcap=x,loop=3,rate=1000,ethernet=convert').wire, {
+  assert.deepEqual(soft('soft:pcap=x,loop=3,rate=1000,asEthernet=true').wire, {
     kind: 'pcap',
     file: 'x',
     replay: { loop: 3, packetsPerSecond: 1000, asEthernet: true },

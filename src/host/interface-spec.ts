@@ -69,7 +69,7 @@ export function parseInterfaceSpec(text: string): InterfaceSpec {
   const nic = options.takeNic();
   const wire = takeWire(text, head ?? '', options);
   options.expectEmpty();
-  return { kernel: 'soft', text, nic: { mtu: neededMtu(wire), ...nic, name: SOFT_INTERFACE_NAME }, wire };
+  return { kernel: 'soft', text, nic: { ...nic, name: SOFT_INTERFACE_NAME }, wire };
 }
 
 function takeWire(text: string, head: string, options: Settings): SoftWire {
@@ -82,7 +82,7 @@ function takeWire(text: string, head: string, options: Settings): SoftWire {
 }
 
 /** Large packets need a large MTU; who does not set one gets it. */
-function neededMtu(wire: SoftWire): number {
+function neededMtu(wire: NoWireOptions | GeneratorOptions): number {
   if (wire.kind !== 'generator' || wire.size === undefined) return ORDINARY_MTU;
   const largest = typeof wire.size === 'number' ? wire.size : Math.max(...wire.size);
   return Math.max(ORDINARY_MTU, largest - HEADER_BYTES - FCS_BYTES);
@@ -94,8 +94,10 @@ function neededMtu(wire: SoftWire): number {
  * @throws PacketError SYSTEM_CALL when the file cannot be read, CAPTURE_CORRUPT when it cannot be unpacked
  */
 export async function softNic({ nic, wire }: SoftInterface): Promise<NicOptions> {
-  if (wire.kind !== 'pcap') return { ...nic, wire };
-  return { ...nic, wire: { kind: 'replay', capture: await readCapture(wire.file), ...wire.replay } };
+  if (wire.kind === 'pcap') {
+    return { ...nic, wire: { kind: 'replay', capture: await readCapture(wire.file), ...wire.replay } };
+  }
+  return { mtu: neededMtu(wire), ...nic, wire };
 }
 
 /** The `name=value` parts of a spec; each is taken once. */
@@ -157,11 +159,7 @@ class Settings {
         'rate',
         'packetsPerSecond',
       ),
-      ...rename(
-        this.#take('ethernet', (value) => checkChoice('ethernet', value, ['convert'] as const) === 'convert'),
-        'ethernet',
-        'asEthernet',
-      ),
+      ...this.#take('asEthernet', (value) => checkChoice('asEthernet', value, ['true', 'false'] as const) === 'true'),
     };
   }
 

@@ -33,14 +33,7 @@ export async function openSocket(options: OpenSocketOptions): Promise<PacketSock
   );
   try {
     const { name } = await soft.addNic(await softNic(spec));
-    const socket = await openOnKernel({ ...options, kernel: soft, interface: name });
-    const close = socket.close.bind(socket);
-    let closing: Promise<void> | undefined;
-    socket.close = () => {
-      closing ??= close().then(() => soft.close());
-      return closing;
-    };
-    return socket;
+    return await openOnKernel({ ...options, kernel: soft, interface: name }, () => soft.close());
   } catch (error) {
     await soft.close();
     throw error;

@@ -135,7 +135,8 @@ export class SoftNic {
 
   nextEvent(now: number): number {
     if (this.#sending.some((pair) => !pair.stuck)) return now;
-    let next = this.#blocked ? Number.POSITIVE_INFINITY : this.#source.nextArrival(now);
+    const waits = this.#blocked || (!this.up && this.#source.patient);
+    let next = waits ? Number.POSITIVE_INFINITY : this.#source.nextArrival(now);
     for (const pair of this.#moderated) next = Math.min(next, pair.unseenSince + this.#moderation.nanoseconds);
     return next;
   }
@@ -151,10 +152,11 @@ export class SoftNic {
       }
       return 0;
     }
-    const offered = source.offer(budget, now);
+    let offered = source.offer(budget, now);
     if (offered === 0) return 0;
     const { classifier } = this;
     const list = source.list;
+    if (!classifier.simple) offered = classifier.look(list, offered);
     let taken = 0;
     while (taken < offered) {
       const at = list + taken * 8;

@@ -116,6 +116,11 @@ export class PacketBuffer implements MemoryRegistration {
     return offset >= this.base && offset < this.base + this.frames * this.frameSize;
   }
 
+  /** Whether its memory was given back: its frames are no more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** A socket registers the buffer; `close` is refused until it lets go. */
   retain(): void {
     if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');

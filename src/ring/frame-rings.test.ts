@@ -463,8 +463,33 @@ for (const version of FRAME_VERSIONS) {
     socket.sending.advance(1);
     socket.kernel.transmit!.flush(socket.sending, 1); // on its way back
     socket.finish();
-    assert.doesNotThrow(() => socket.user.close(), 'closing twice');
+    const free = socket.arena.freeBytes;
+    socket.user.close();
     assert.ok(socket.poolIsWhole());
+    assert.equal(socket.arena.freeBytes, free, 'closing twice is closing once');
+  });
+
+  test(`${version}: a batch may outlive its rings, and even its buffer: nothing is posted in memory that is gone`, () => {
+    for (const bufferToo of [false, true]) {
+      const from = new Socket({ version });
+      const to = new Socket({ version, arena: from.arena, buffer: { frames: 64 } });
+      from.arrive([60, 60, 60]);
+      const [held, sent] = [received(from, 2), received(from, 1)];
+      from.user.close();
+      if (bufferToo) from.buffer.close();
+      from.arena.free(from.region);
+      const hog = from.arena.allocate(from.arena.freeBytes >> 1);
+      from.arena.u8.fill(0x5a, hog.offset, hog.offset + hog.bytes);
+      from.arena.u8.fill(0x5a, from.region.offset, from.region.offset + from.region.bytes);
+      from.user.release(held);
+      assert.equal(held.length, 0);
+      to.user.send(sent);
+      assert.equal(to.user.counters.copied, 1);
+      assert.ok(bufferToo || from.poolIsWhole());
+      for (const { offset, bytes } of [hog, from.region]) {
+        assert.equal(from.arena.u8.subarray(offset, offset + bytes).findIndex((byte) => byte !== 0x5a), -1);
+      }
+    }
   });
 
   test(`${version}: of a packet that is cut off by the batch, no frame is lost at close`, () => {

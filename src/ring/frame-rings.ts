@@ -56,6 +56,7 @@ export abstract class FrameRings implements SocketRings {
   /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
   readonly #copyList: Region;
   #originals: PacketBatch | undefined;
+  #closed = false;
   /** Largest packet the interface sends, in bytes; set once bound. */
   largestPacket = 65535;
 
@@ -125,8 +126,10 @@ export abstract class FrameRings implements SocketRings {
 
   release(batch: PacketBatch): void {
     const { offset, length } = batch;
-    if (length === 0 || (length <= this.emptyRoom() && this.#allForReceiving(offset, length))) {
-      if (length > 0) this.postEmpty(offset, 0, length);
+    // A batch may outlive the rings that it came from, and their buffer.
+    const nowhere = length === 0 || (this.#closed && this.buffer.closed);
+    if (nowhere || (length <= this.#postable() && this.#allForReceiving(offset, length))) {
+      if (!nowhere) this.postEmpty(offset, 0, length);
       batch.length = 0;
       batch.origin = null;
       return;
@@ -149,13 +152,17 @@ export abstract class FrameRings implements SocketRings {
         else offset[foreign++] = at;
       }
       from += limit;
-      const room = this.emptyRoom();
-      const posted = Math.min(count, room);
+      const posted = Math.min(count, this.#postable());
       if (posted > 0) this.postEmpty(frames, 0, posted);
       if (posted < count) this.buffer.pool.give(frames, posted, count - posted);
       if (spare < COPY_BATCH) this.buffer.pool.give(frames, spare, COPY_BATCH - spare);
     }
     this.#releaseForeign(batch, foreign);
+  }
+
+  /** Empty frames that can be posted now. */
+  #postable(): number {
+    return this.#closed ? 0 : this.emptyRoom();
   }
 
   /** Whether all of these lie in frames of the buffer that are for receiving. */
@@ -389,6 +396,8 @@ export abstract class FrameRings implements SocketRings {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     for (;;) {
       const count = this.takeRemaining(this.frames, COPY_BATCH);
       if (count === 0) break;

@@ -77,6 +77,14 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     return this.inner.counters;
   }
 
+  get largestPacket(): number {
+    return this.inner.largestPacket;
+  }
+
+  set largestPacket(bytes: number) {
+    this.inner.largestPacket = bytes;
+  }
+
   readable(): boolean {
     return this.inner.readable();
   }

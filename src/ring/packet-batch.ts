@@ -54,6 +54,9 @@ export class PacketBatch {
       this.offset.copyWithin(0, count, this.length);
       this.size.copyWithin(0, count, this.length);
       this.flags.copyWithin(0, count, this.length);
+      this.outcome.copyWithin(0, count, this.length);
+      this.seconds.copyWithin(0, count, this.length);
+      this.nanoseconds.copyWithin(0, count, this.length);
     }
     this.length = rest;
     if (rest === 0) this.origin = null;

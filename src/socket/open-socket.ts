@@ -84,9 +84,10 @@ const DEFAULT_RETIRE_MILLISECONDS = 1;
  * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
  * `socket.mode` what it got and why each better one was refused.
  *
+ * @param onClose called when the socket has been closed, for what it alone has used
  * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
  */
-export async function openSocket(options: OpenSocketOptions): Promise<PacketSocket> {
+export async function openSocket(options: OpenSocketOptions, onClose?: () => Promise<void>): Promise<PacketSocket> {
   const { kernel } = options;
   checkReceive(options.receive, 'receive');
   const info = await findInterface(kernel, options.interface);
@@ -98,7 +99,7 @@ export async function openSocket(options: OpenSocketOptions): Promise<PacketSock
       try {
         const problem = objection(mode, info, options);
         if (problem !== undefined) throw problem;
-        return await openInMode(mode, options, buffer, owns, refused);
+        return await openInMode(mode, options, buffer, owns, refused, onClose);
       } catch (error) {
         if (!(error instanceof PacketError) || FATAL.has(error.code)) throw error;
         const reason = { mode, code: error.code, why: error.message, remedy: error.remedy };
@@ -177,13 +178,17 @@ async function openInMode(
   buffer: PacketBuffer,
   ownsBuffer: boolean,
   refused: readonly RefusedMode[],
+  onClose: (() => Promise<void>) | undefined,
 ): Promise<PacketSocket> {
   const { kernel } = options;
   const version = VERSIONS[mode];
   const request = ringRequest(version, options, buffer);
-  const kernelSocket = await kernel.socket(version);
+  buffer.retain(); // refuses a closed one, before there is anything to undo
+  const kernelSocket = await kernel.socket(version).catch((error: unknown) => {
+    buffer.drop();
+    throw error;
+  });
   let rings: SocketRings | undefined;
-  buffer.retain();
   try {
     if (version === 'v4' || version === 'xdp') {
       const { base, frames, frameSize, headroom } = buffer;
@@ -212,7 +217,7 @@ async function openInMode(
       rings: checked(rings, maps, version, buffer, options),
       buffer,
       ownsBuffer,
-      onClose: async () => {},
+      onClose,
     });
   } catch (error) {
     await kernelSocket.unbind();
@@ -234,7 +239,10 @@ function checked(
   const { checkOwnership = false, queue } = options;
   if (checkOwnership === false) return rings;
   if (checkOwnership !== true && typeof checkOwnership !== 'function') {
-    throw new PacketError('INVALID_OPTION', `checkOwnership: ${String(checkOwnership)} is not true, false or a function`);
+    throw new PacketError(
+      'INVALID_OPTION',
+      `checkOwnership: ${String(checkOwnership)} is not true, false or a function`,
+    );
   }
   const socket = `${options.interface}${queue === undefined ? '' : ` queue ${queue}`} (${version})`;
   const report = typeof checkOwnership === 'function' ? { report: checkOwnership } : {};

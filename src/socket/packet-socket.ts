@@ -79,7 +79,7 @@ export class PacketSocket {
   readonly rings: SocketRings;
   readonly #kernelSocket: KernelSocket;
   readonly #ownsBuffer: boolean;
-  readonly #onClose: () => Promise<void>;
+  readonly #onClose: (() => Promise<void>) | undefined;
   #closed = false;
 
   /** @internal use `openSocket` */
@@ -92,7 +92,7 @@ export class PacketSocket {
     rings: SocketRings;
     buffer: PacketBuffer;
     ownsBuffer: boolean;
-    onClose: () => Promise<void>;
+    onClose: (() => Promise<void>) | undefined;
   }) {
     const { kernel, binding } = parts;
     this.kernel = kernel;
@@ -121,6 +121,27 @@ export class PacketSocket {
   /** See {@link SocketRings.release}. */
   release(batch: PacketBatch): void {
     if (!this.#closed) this.rings.release(batch);
+    else this.#releaseLate(batch);
+  }
+
+  /** The rings are gone, the program still held a batch: its frames go to the pool, ring slots went with the rings. */
+  #releaseLate(batch: PacketBatch): void {
+    const { buffer, rings } = this;
+    const { origin, offset, length } = batch;
+    if (origin !== null && origin !== rings) {
+      origin.release(batch);
+      return;
+    }
+    if (!buffer.closed) {
+      const frames = offset.subarray(0, length).filter((at) => buffer.contains(at));
+      buffer.pool.give(
+        frames.map((at) => at & buffer.frameMask),
+        0,
+        frames.length,
+      );
+    }
+    batch.length = 0;
+    batch.origin = null;
   }
 
   /** See {@link SocketRings.allocate}. */
@@ -247,7 +268,7 @@ export class PacketSocket {
     await this.#kernelSocket.close();
     this.buffer.drop();
     if (this.#ownsBuffer) this.buffer.close();
-    await this.#onClose();
+    await this.#onClose?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -56,6 +56,11 @@ export function attachZeroCopy(
       remedy: 'close that socket or bind to another queue',
     });
   }
+  if (rings.receive !== undefined && device.core.takes(queue)) {
+    throw new PacketError('QUEUE_BUSY', `an AF_XDP socket in copy mode receives from queue ${queue} of ${driver.name}`, {
+      remedy: 'close that socket or bind to another queue',
+    });
+  }
   const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
   const longest = driver.mtu + LINK_OVERHEAD_BYTES;
   if (!request.segments && rings.receive !== undefined && longest > room) {
@@ -76,8 +81,14 @@ export function attachZeroCopy(
   if (rings.receive !== undefined) steering.steer(request.receive);
   // A sender leaves receiving as it was: ordinary, where packets are spread to the queue.
   const otherwise = steering.spread ? device.ordinaryEnds(queue, false).receive : NO_END;
-  driver.setEnds(queue, { receive: rings.receive ?? otherwise, transmit: rings.transmit ?? NO_END });
+  try {
+    driver.setEnds(queue, { receive: rings.receive ?? otherwise, transmit: rings.transmit ?? NO_END });
+  } catch (error) {
+    steering.undo();
+    throw error;
+  }
   device.zeroCopyQueues.add(queue);
+  if (rings.receive !== undefined) device.zeroCopyReceivers.add(queue);
   return {
     queue,
     service: () => driver.service(queue),
@@ -86,8 +97,10 @@ export function attachZeroCopy(
     drops: () => ({ 'nic-no-descriptor': driver.statistics()[`rx_queue_${queue}_drops`] ?? 0 }),
     detach() {
       steering.undo();
-      driver.setEnds(queue, undefined);
+      // A queue that only rules had reached brings nothing any more: it needs no frames of the page pool.
+      driver.setEnds(queue, steering.wasSpread ? undefined : { receive: NO_END, transmit: NO_END });
       device.zeroCopyQueues.delete(queue);
+      device.zeroCopyReceivers.delete(queue);
     },
   };
 }
@@ -98,7 +111,8 @@ export function attachZeroCopy(
  */
 class ZeroCopySteering {
   #handles: number[] = [];
-  readonly #wasSpread: boolean;
+  /** Whether they reached it before the socket came. */
+  readonly wasSpread: boolean;
   /** Whether unsteered packets may reach the queue at the moment. */
   #spread: boolean;
 
@@ -106,8 +120,8 @@ class ZeroCopySteering {
     private readonly device: Device,
     private readonly queue: number,
   ) {
-    this.#wasSpread = device.driver.spreadsTo(queue);
-    this.#spread = this.#wasSpread;
+    this.wasSpread = device.driver.spreadsTo(queue);
+    this.#spread = this.wasSpread;
   }
 
   get spread(): boolean {
@@ -118,7 +132,7 @@ class ZeroCopySteering {
     const { driver } = this.device;
     const old = this.#handles;
     const keepAway = receive !== 'all';
-    if (this.#wasSpread && !driver.setSpread(this.queue, !keepAway)) {
+    if (this.wasSpread && !driver.setSpread(this.queue, !keepAway)) {
       throw new PacketError(
         'QUEUE_SHARED',
         `everything on ${driver.name} arrives on queue ${this.queue}: its frames would show this socket packets of others`,
@@ -130,7 +144,7 @@ class ZeroCopySteering {
       if (typeof receive !== 'string') for (const rule of receive) handles.push(driver.steer(rule, this.queue));
     } catch (error) {
       for (const handle of handles) driver.unsteer(handle);
-      if (this.#wasSpread) driver.setSpread(this.queue, this.#spread);
+      if (this.wasSpread) driver.setSpread(this.queue, this.#spread);
       throw error;
     }
     this.#spread = !keepAway;
@@ -142,7 +156,7 @@ class ZeroCopySteering {
     const { driver } = this.device;
     for (const handle of this.#handles) driver.unsteer(handle);
     this.#handles = [];
-    if (this.#wasSpread) driver.setSpread(this.queue, true);
+    if (this.wasSpread) driver.setSpread(this.queue, true);
   }
 }
 
@@ -161,6 +175,11 @@ export function attachCopying(device: Device, rings: KernelRings, request: BindR
     });
   }
   if (queue !== undefined && (queue < 0 || queue >= driver.queues)) throw noQueue(queue, driver.queues);
+  if (exclusive && request.receive !== 'none' && device.zeroCopyReceivers.has(queue!)) {
+    throw new PacketError('QUEUE_BUSY', `queue ${queue} of ${driver.name} works for another socket in zero-copy mode`, {
+      remedy: 'close that socket or bind to another queue',
+    });
+  }
   const listener = new Listener(rings, queue ?? -1, exclusive);
   core.add(listener, request.receive);
   const transmitter =

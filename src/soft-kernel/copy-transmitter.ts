@@ -34,7 +34,7 @@ export class CopyTransmitter implements FrameOwner {
     const { means, pool, queue } = this;
     const entries = this.#entries;
     // Never more than there are page-pool frames for, should every packet be of the largest.
-    const room = Math.floor(Math.min(queue.room, pool.available) / this.#framesPerPacket);
+    const room = Math.floor(pool.reserve(queue.room) / this.#framesPerPacket);
     const first = entries.end;
     const count = this.ring.populate(entries, Math.min(room, ENTRIES));
     if (count === 0) return 0;

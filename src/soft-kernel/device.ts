@@ -16,6 +16,8 @@ export class Device {
   readonly core: PacketCore;
   /** Queues that work for a socket in place. */
   readonly zeroCopyQueues = new Set<number>();
+  /** Those of them whose received packets go to that socket. */
+  readonly zeroCopyReceivers = new Set<number>();
   /** Copied packets wait here for the driver's ordinary transmit queue. */
   readonly transmitQueue: TransmitQueue;
   readonly #ends = new Map<number, QueueEnds>();

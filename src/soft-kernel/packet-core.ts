@@ -1,5 +1,15 @@
 import { PacketError } from '../errors.js';
-import { createFlowKey, parseFlowKey } from '../packet/flow-key.js';
+import {
+  createFlowKey,
+  FLOW_DESTINATION,
+  FLOW_KEY_WORDS,
+  FLOW_LINK,
+  FLOW_NETWORK,
+  FLOW_PORTS,
+  FLOW_SOURCE,
+  type FlowKey,
+  parseFlowKey,
+} from '../packet/flow-key.js';
 import { CONTINUES, MOST_PARTS, type PacketArray } from '../packet-array/packet-array.js';
 import { PacketList } from '../packet-array/packet-list.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
@@ -11,6 +21,16 @@ import type { PagePool } from './page-pool.js';
 const GATHER = 128;
 /** Packets listed at a time for those who see everything. */
 const LIST = 512;
+
+// Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
+const CONTINUES_NEXT = CONTINUES;
+const MOST = MOST_PARTS;
+const LINK = FLOW_LINK;
+const NETWORK = FLOW_NETWORK;
+const PORTS = FLOW_PORTS;
+const SOURCE = FLOW_SOURCE;
+const DESTINATION = FLOW_DESTINATION;
+const KEY_WORDS = FLOW_KEY_WORDS;
 
 /** A socket in copy mode, as the packet core sees it. */
 export class Listener {
@@ -37,10 +57,15 @@ export class HostStack {
   observe: ((packets: PacketList) => void) | undefined;
 
   receive(packets: PacketList): void {
-    for (let i = 0; i < packets.count; i++) {
-      this.bytes += packets.length[i]!;
-      if ((packets.flags[i]! & CONTINUES) === 0) this.packets++;
+    const { length, flags, count } = packets;
+    let bytes = 0;
+    let whole = 0;
+    for (let i = 0; i < count; i++) {
+      bytes += length[i]!;
+      if ((flags[i]! & CONTINUES_NEXT) === 0) whole++;
     }
+    this.bytes += bytes;
+    this.packets += whole;
     this.observe?.(packets);
   }
 }
@@ -57,7 +82,9 @@ export class PacketCore {
   readonly stack = new HostStack();
   readonly #u8: Uint8Array;
   readonly #list = new PacketList(LIST);
-  readonly #key = createFlowKey();
+  /** Flow of the packet at hand, and of the one before: most packets are of the same, and so for the same sockets. */
+  #key = createFlowKey();
+  #previousKey = createFlowKey();
   /** As many as there are listeners. */
   #matches = new Int32Array(64);
   readonly #listeners: (Listener | undefined)[] = [];
@@ -70,6 +97,8 @@ export class PacketCore {
   readonly #takerRules = new FlowTable();
   /** Listeners with packets gathered in the batch at hand. */
   readonly #gathering: Listener[] = [];
+  /** Lists for gathering; last in, first out, so that few are in use and in the cache, however many listeners there are. */
+  readonly #spareLists: PacketList[] = [];
   /** The time that delivered packets are stamped with. */
   #seconds = 0;
   #nanoseconds = 0;
@@ -104,6 +133,12 @@ export class PacketCore {
   remove(listener: Listener): void {
     this.#unsteer(listener);
     this.#listeners[listener.number] = undefined;
+  }
+
+  /** Whether an AF_XDP socket takes packets of this queue. */
+  takes(queue: number): boolean {
+    const takers = this.#listeners.filter((listener) => listener?.exclusive && listener.queue === queue);
+    return this.#takers.has(queue) || takers.some((listener) => listener!.handles.length > 0);
   }
 
   /** Changes what a listener receives. New rules are in place before the old ones go. */
@@ -179,7 +214,12 @@ export class PacketCore {
     let i = from;
     for (; i !== end && list.count < LIST; i = (i + 1) | 0) {
       const at = i & mask;
-      list.add(address[at]!, length[at]!, flags[at]! & CONTINUES);
+      list.add(address[at]!, length[at]!, flags[at]! & CONTINUES_NEXT);
+    }
+    // A packet that the end of the list would cut in two is for the next list.
+    while (i !== end && list.count > 0 && (list.flags[list.count - 1]! & CONTINUES_NEXT) !== 0) {
+      list.count--;
+      i = (i - 1) | 0;
     }
     return i;
   }
@@ -188,61 +228,76 @@ export class PacketCore {
   #gatherByRules(queue: number, array: PacketArray, from: number, end: number, taker: Listener | undefined): number {
     const { address, length, flags, mask } = array;
     const list = this.#startList(this.#list);
-    const key = this.#key;
     const matches = this.#matches;
-    const takers = this.#takerRules.size > 0;
-    const taps = this.#tapRules.size > 0;
+    const listeners = this.#listeners;
+    const u8 = this.#u8;
+    let owner = taker;
+    let found = -1; // of the flow before: not looked up yet
     let i = from;
-    while (i !== end && list.count < LIST - MOST_PARTS) {
+    while (i !== end && list.count < LIST - MOST) {
       const at = i & mask;
+      const key = this.#key;
+      parseFlowKey(u8, address[at]!, length[at]!, key);
+      if (found < 0 || !equalKeys(key, this.#previousKey)) {
+        owner = this.#takerOf(queue, key) ?? taker;
+        found = owner === undefined ? this.#tapsOf(queue, key) : 0;
+      }
+      this.#key = this.#previousKey;
+      this.#previousKey = key;
       let last = i;
-      while ((flags[last & mask]! & CONTINUES) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
-      parseFlowKey(this.#u8, address[at]!, length[at]!, key);
-      let owner = taker;
-      if (takers) {
-        const found = this.#takerRules.lookupAll(key, matches);
-        for (let m = 0; m < found; m++) {
-          const listener = this.#listeners[matches[m]!];
-          if (listener !== undefined && listener.queue === queue) owner = listener;
+      while ((flags[last & mask]! & CONTINUES_NEXT) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
+      if (owner !== undefined) this.#gather(owner, array, i, last);
+      for (let m = 0; m < found; m++) this.#gather(listeners[matches[m]!]!, array, i, last);
+      const next = (last + 1) | 0;
+      if (owner === undefined) {
+        for (; i !== next; i = (i + 1) | 0) {
+          const part = i & mask;
+          list.add(address[part]!, length[part]!, flags[part]! & CONTINUES_NEXT);
         }
       }
-      if (owner !== undefined) {
-        this.#gather(owner, array, i, last);
-      } else {
-        const found = taps ? this.#tapRules.lookupAll(key, matches) : 0;
-        for (let m = 0; m < found; m++) {
-          const listener = this.#listeners[matches[m]!];
-          if (listener !== undefined && (listener.queue < 0 || listener.queue === queue))
-            this.#gather(listener, array, i, last);
-        }
-        for (let part = i; part !== ((last + 1) | 0); part = (part + 1) | 0) {
-          const p = part & mask;
-          list.add(address[p]!, length[p]!, flags[p]! & CONTINUES);
-        }
-      }
-      i = (last + 1) | 0;
+      i = next;
     }
     return i;
+  }
+
+  /** The AF_XDP socket of this queue whose rule matches; the most specific one. */
+  #takerOf(queue: number, key: FlowKey): Listener | undefined {
+    if (this.#takerRules.size === 0) return undefined;
+    const found = this.#takerRules.lookupAll(key, this.#matches);
+    for (let m = 0; m < found; m++) {
+      const listener = this.#listeners[this.#matches[m]!];
+      if (listener !== undefined && listener.queue === queue) return listener;
+    }
+    return undefined;
+  }
+
+  /** Leaves in `#matches` the numbers of the AF_PACKET sockets whose rules match, and which listen to this queue. */
+  #tapsOf(queue: number, key: FlowKey): number {
+    if (this.#tapRules.size === 0) return 0;
+    const matches = this.#matches;
+    const found = this.#tapRules.lookupAll(key, matches);
+    let kept = 0;
+    for (let m = 0; m < found; m++) {
+      const listener = this.#listeners[matches[m]!];
+      if (listener !== undefined && (listener.queue < 0 || listener.queue === queue)) matches[kept++] = matches[m]!;
+    }
+    return kept;
   }
 
   #gather(listener: Listener, array: PacketArray, first: number, last: number): void {
     const { address, length, flags, mask } = array;
     let list = listener.gathered;
     if (list === undefined) {
-      list = new PacketList(GATHER);
-      list.count = 0;
+      list = this.#startList(this.#spareLists.pop() ?? new PacketList(GATHER));
       listener.gathered = list;
-    }
-    if (list.count + MOST_PARTS > GATHER) {
+      this.#gathering.push(listener);
+    } else if (list.count + MOST > GATHER) {
       listener.rings.deliver(list);
       list.count = 0;
-    } else if (list.count === 0) {
-      this.#startList(list);
-      this.#gathering.push(listener);
     }
     for (let part = first; part !== ((last + 1) | 0); part = (part + 1) | 0) {
       const p = part & mask;
-      list.add(address[p]!, length[p]!, flags[p]! & CONTINUES);
+      list.add(address[p]!, length[p]!, flags[p]! & CONTINUES_NEXT);
     }
   }
 
@@ -252,7 +307,8 @@ export class PacketCore {
       const listener = gathering[i]!;
       const list = listener.gathered!;
       if (list.count > 0) listener.rings.deliver(list);
-      list.count = 0;
+      listener.gathered = undefined;
+      this.#spareLists.push(list);
     }
     gathering.length = 0;
   }
@@ -265,4 +321,12 @@ export class PacketCore {
     }
     this.stack.receive(this.#list);
   }
+}
+
+/** Whether two packets are of one flow. Written out for what IPv4 has: a loop over all words costs twice as much. */
+function equalKeys(a: FlowKey, b: FlowKey): boolean {
+  if (a[SOURCE] !== b[SOURCE] || a[DESTINATION] !== b[DESTINATION] || a[PORTS] !== b[PORTS]) return false;
+  if (a[NETWORK] !== b[NETWORK] || a[LINK] !== b[LINK]) return false;
+  for (let word = SOURCE + 1; word < KEY_WORDS; word++) if (a[word] !== b[word]) return false;
+  return true;
 }

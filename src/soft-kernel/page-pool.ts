@@ -24,9 +24,10 @@ export class PagePool {
     private readonly limit = 65536,
   ) {}
 
-  /** Frames that can be taken, growth included. */
-  get available(): number {
-    return this.#free + (this.limit - this.#frames);
+  /** Grows if need be. Returns how many frames can be taken for certain, at most `count`. */
+  reserve(count: number): number {
+    while (this.#free < count && this.#grow());
+    return Math.min(count, this.#free);
   }
 
   get outstanding(): number {
@@ -46,7 +47,7 @@ export class PagePool {
 
   /** Adds up to `count` empty frames to an array, for receiving. No validation: these frames come from no user (X3, level "none"). */
   populate(array: PacketArray, count: number): number {
-    const wanted = Math.min(count, array.room);
+    const wanted = Math.max(0, Math.min(count, array.room));
     for (let i = 0; i < wanted; i++) {
       const frame = this.take();
       if (frame === 0) return i;

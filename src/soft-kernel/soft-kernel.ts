@@ -7,12 +7,15 @@ import { Cables } from '../wire/cables.js';
 import { type WireSurroundings, wireStatistics } from '../wire/options.js';
 import { type Clock, VirtualClock } from './clock.js';
 import { Device } from './device.js';
+import { KernelMemory } from './kernel-memory.js';
 import { buildNic, type NicOptions } from './nic-options.js';
 import { PagePool } from './page-pool.js';
+import { checkTimeout, checkVersion } from './requests.js';
 import { SoftSocket } from './soft-socket.js';
 import type { SoftSystem, StackStatistics } from './system.js';
 import { buildVeth, checkVethNames, type VethOptions } from './veth-options.js';
 
+const VERSIONS: readonly PacketVersion[] = ['v2', 'v3', 'v4', 'xdp'];
 /** Packets that a device moves each way, and a queue hands over, in one step (NAPI's budget). */
 const BUDGET = 64;
 /** Steps that `wait` takes before it lets the event loop run. */
@@ -35,6 +38,8 @@ export interface SoftKernelOptions {
 export class SoftKernel implements SoftSystem {
   readonly name = 'soft';
   readonly arena: Arena;
+  /** Which part of it is the kernel's own. */
+  readonly memory: KernelMemory;
   readonly means: CopyMeans;
   readonly clock: Clock;
   readonly pool: PagePool;
@@ -49,14 +54,17 @@ export class SoftKernel implements SoftSystem {
   /** Sockets that are served in every step (threaded kernel). */
   readonly active: SoftSocket[] = [];
   #now = 0;
+  /** Which active socket the next step serves first. */
+  #first = 0;
   #lastIndex = 0;
 
   constructor(options: SoftKernelOptions = {}) {
     this.arena = options.arena ?? Arena.default();
+    this.memory = new KernelMemory(this.arena);
     this.clock = options.clock ?? new VirtualClock();
-    this.#scratch = this.arena.allocate(COPY_LIST_BYTES);
+    this.#scratch = this.memory.arena.allocate(COPY_LIST_BYTES);
     this.means = { i32: this.arena.i32, routines: this.arena.routines, copyList: this.#scratch.offset };
-    this.pool = new PagePool(this.arena);
+    this.pool = new PagePool(this.memory.arena);
     this.#around = { cables: new Cables(), epochMilliseconds: this.clock.epochMilliseconds };
   }
 
@@ -66,7 +74,7 @@ export class SoftKernel implements SoftSystem {
   async addNic(options: NicOptions): Promise<InterfaceInfo> {
     this.#expectNew(options.name);
     const device = this.#newDevice();
-    buildNic(this.arena, device, options, this.#around);
+    buildNic(this.memory.arena, device, options, this.#around);
     return this.#add(device);
   }
 
@@ -74,7 +82,7 @@ export class SoftKernel implements SoftSystem {
   async addVeth(options: VethOptions): Promise<[InterfaceInfo, InterfaceInfo]> {
     for (const name of checkVethNames(options)) this.#expectNew(name);
     const devices = [this.#newDevice(), this.#newDevice()] as const;
-    buildVeth(this.arena, devices, options);
+    buildVeth(this.memory.arena, devices, options);
     return [this.#add(devices[0]), this.#add(devices[1])];
   }
 
@@ -107,7 +115,7 @@ export class SoftKernel implements SoftSystem {
     const device = this.#devices.get(name);
     if (device === undefined) {
       const known = [...this.#devices.keys()].join(', ');
-      throw new PacketError('NO_INTERFACE', `the soft kernel has no interface ${name}`, {
+      throw new PacketError('NO_INTERFACE', `the soft kernel has no interface ${String(name)}`, {
         remedy: known === '' ? 'add one with addNic or addVeth' : `it has ${known}`,
       });
     }
@@ -156,7 +164,7 @@ export class SoftKernel implements SoftSystem {
   // Sockets
 
   async socket(version: PacketVersion): Promise<SoftSocket> {
-    const socket = new SoftSocket(this, version);
+    const socket = new SoftSocket(this, checkVersion(version, VERSIONS));
     const free = this.#sockets.indexOf(undefined);
     socket.number = free < 0 ? this.#sockets.length : free;
     this.#sockets[socket.number] = socket;
@@ -172,12 +180,16 @@ export class SoftKernel implements SoftSystem {
     if (socket.version === 'v3') this.#ticking.push(socket);
   }
 
-  closed(socket: SoftSocket): void {
-    this.#sockets[socket.number] = undefined;
+  unbound(socket: SoftSocket): void {
     for (const list of [this.#ticking, this.active]) {
       const at = list.indexOf(socket);
       if (at >= 0) list.splice(at, 1);
     }
+  }
+
+  /** Its number is free again. Not before it is closed: until then calls may name it. */
+  closed(socket: SoftSocket): void {
+    if (this.#sockets[socket.number] === socket) this.#sockets[socket.number] = undefined;
   }
 
   // Work
@@ -193,8 +205,13 @@ export class SoftKernel implements SoftSystem {
     this.#now = now;
     let work = 0;
     const { active } = this;
-    for (let i = 0; i < active.length; i++) {
-      const socket = active[i]!;
+    const count = active.length;
+    // Each is first in its turn: who is served first may take all that a device has room for.
+    let at = this.#first < count ? this.#first : 0;
+    this.#first = at + 1;
+    for (let i = 0; i < count; i++) {
+      const socket = active[at]!;
+      if (++at === count) at = 0;
       const taken = socket.service();
       if (taken > 0) socket.idle = 0;
       else socket.idle++;
@@ -255,7 +272,7 @@ export class SoftKernel implements SoftSystem {
    */
   async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
     const { signal } = options;
-    const timeout = options.timeoutMilliseconds ?? Number.POSITIVE_INFINITY;
+    const timeout = checkTimeout(options.timeoutMilliseconds);
     const deadline = this.#now + timeout * 1e6;
     const hostDeadline = performance.now() + timeout;
     for (;;) {
@@ -272,7 +289,7 @@ export class SoftKernel implements SoftSystem {
   }
 
   waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
-    const deadline = this.#now + options.timeoutMilliseconds * 1e6;
+    const deadline = this.#now + checkTimeout(options.timeoutMilliseconds) * 1e6;
     while (!ready()) {
       // Nothing can come from outside while this thread is blocked: when the devices are idle, so it stays.
       if (this.#now >= deadline || !this.#turn(deadline)) return false;
@@ -280,12 +297,14 @@ export class SoftKernel implements SoftSystem {
     return true;
   }
 
+  /** Unbinds the sockets that are still open and removes the devices. The rings' memory stays until each socket is closed. */
   async close(): Promise<void> {
-    for (const socket of [...this.#sockets]) await socket?.close();
+    // Whoever opened a socket still has to collect the frames in its rings: not unmapped here.
+    for (const socket of [...this.#sockets]) await socket?.unbind();
     for (const device of this.#devices.values()) device.driver.close();
     this.#devices.clear();
     this.pool.close();
-    this.arena.free(this.#scratch);
+    this.memory.arena.free(this.#scratch);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -21,9 +21,9 @@ import { V2KernelRings } from '../ring/v2/kernel.js';
 import { V3KernelRings } from '../ring/v3/kernel.js';
 import { V4KernelRings } from '../ring/v4/kernel.js';
 import { XdpKernelRings } from '../ring/xdp/kernel.js';
-import { checkReceive } from '../steering/compile-rules.js';
 import type { Receive } from '../steering/rules.js';
 import { type Attachment, attachCopying, attachZeroCopy } from './attachment.js';
+import { checkBindRequest, checkRingRequest, checkSteerRequest, copyArgument } from './requests.js';
 import { allocateRings, type RingMemory } from './ring-memory.js';
 import type { SoftKernel } from './soft-kernel.js';
 
@@ -43,10 +43,13 @@ export class SoftSocket implements KernelSocket {
   active = false;
   /** Steps without work while active. */
   idle = 0;
+  /** What `activity` was when the socket last seemed quiet. */
+  lastActivity = 0;
   /** Waits for events; the activity it was last told of. */
   waiting = false;
   toldOf = 0;
   #memory: MemoryRegistration | undefined;
+  #unregister: (() => void) | undefined;
   #request: RingRequest | undefined;
   #rings: RingMemory | undefined;
   #kernelRings: KernelRings | undefined;
@@ -61,7 +64,7 @@ export class SoftSocket implements KernelSocket {
   async registerMemory(memory: MemoryRegistration): Promise<void> {
     this.#expect(this.version === 'v4' || this.version === 'xdp', `${this.version} sockets have no packet buffer`);
     this.#expect(this.#memory === undefined, 'a packet buffer is registered already');
-    const { base, frames, frameSize, headroom } = memory;
+    const { base, frames, frameSize, headroom } = copyArgument('packet buffer', memory);
     const size = this.kernel.arena.u8.length;
     const whole = [base, frames, frameSize, headroom].every((value) => Number.isInteger(value) && value >= 0);
     if (
@@ -78,19 +81,20 @@ export class SoftSocket implements KernelSocket {
     ) {
       throw new PacketError(
         'INVALID_OPTION',
-        `packet buffer: ${frames} frames of ${frameSize} bytes (headroom ${headroom}) at ${base} do not lie in the arena as frames must`,
+        `packet buffer: ${String(frames)} frames of ${String(frameSize)} bytes (headroom ${String(headroom)}) at ${String(base)} do not lie in the arena as frames must`,
         {
           remedy:
             'frames are a power of two from 2048 to 65536 bytes, aligned to their size, headroom a multiple of 64',
         },
       );
     }
+    this.#unregister = this.kernel.memory.register({ base, frames, frameSize, headroom });
     this.#memory = { base, frames, frameSize, headroom };
   }
 
   async createRings(request: RingRequest): Promise<void> {
     this.#expect(this.#rings === undefined, 'the rings are mapped already');
-    this.#request = request;
+    this.#request = checkRingRequest(request);
   }
 
   async map(): Promise<SocketMaps> {
@@ -98,28 +102,26 @@ export class SoftSocket implements KernelSocket {
     this.#expect(request !== undefined, 'createRings comes before map');
     this.#expect(this.#rings === undefined, 'the rings are mapped already');
     const { kernel, version } = this;
-    this.#rings = allocateRings(kernel.arena, version, request!);
-    const { maps } = this.#rings;
-    this.setWake(true);
-    const memory = this.#memory;
     if (version === 'v4' || version === 'xdp') {
-      this.#expect(memory !== undefined, 'registerMemory comes before map');
+      this.#expect(this.#memory !== undefined, 'registerMemory comes before map');
     }
-    return maps;
+    this.#rings = allocateRings(kernel.memory.arena, version, request!);
+    this.setWake(true);
+    return this.#rings.maps;
   }
 
-  async bind(request: BindRequest): Promise<Binding> {
+  async bind(given: BindRequest): Promise<Binding> {
     const rings = this.#rings;
     this.#expect(rings !== undefined, 'map comes before bind');
     this.#expect(this.#attachment === undefined, 'the socket is bound already');
     const { kernel, version } = this;
+    const request = checkBindRequest(given);
     const { mode } = request;
     if (!MODES[version].includes(mode)) {
-      throw new PacketError('MODE_UNSUPPORTED', `a ${version} socket cannot work in mode ${mode}`, {
+      throw new PacketError('MODE_UNSUPPORTED', `a ${version} socket cannot work in mode ${String(mode)}`, {
         remedy: `modes of ${version}: ${MODES[version].join(', ')}`,
       });
     }
-    checkReceive(request.receive); // complains before anything is attached
     const device = kernel.device(request.interface);
     const kernelRings = this.#makeRings(rings!.maps, request.segments);
     const largestPacket = device.driver.mtu + LINK_OVERHEAD_BYTES;
@@ -150,7 +152,8 @@ export class SoftSocket implements KernelSocket {
 
   async steer(receive: Receive): Promise<void> {
     this.#expect(this.#attachment !== undefined, 'bind comes before steer');
-    this.#attachment!.steer(receive);
+    this.#expect(receive === 'none' || this.#request!.receive > 0, "the socket was opened to send only (receive: 'none')");
+    this.#attachment!.steer(checkSteerRequest(receive));
   }
 
   // The kernel's loop
@@ -237,13 +240,16 @@ export class SoftSocket implements KernelSocket {
     this.#closed = true;
     this.#attachment?.detach();
     this.#attachment = undefined;
-    this.kernel.closed(this);
+    this.kernel.unbound(this);
   }
 
   async close(): Promise<void> {
     await this.unbind();
-    if (this.#rings !== undefined) this.kernel.arena.free(this.#rings.region);
+    if (this.#rings !== undefined) this.kernel.memory.arena.free(this.#rings.region);
     this.#rings = undefined;
+    this.#unregister?.();
+    this.#unregister = undefined;
+    this.kernel.closed(this);
   }
 
   #expect(condition: boolean, problem: string): void {

@@ -13,7 +13,10 @@ export interface WireSource {
   readonly list: number;
   /** The device has taken the first `count` offered packets, or the wire lost them. */
   take(count: number): void;
-  /** Whether the sender holds packets back when the device has no room (pause frames); else they are lost. */
+  /**
+   * Whether the sender holds packets back when the device has no room (pause frames) or the link is down; else they are lost, and
+   * the device goes on asking for them. A flapping wire says no while it is down, as it comes to know the time by being asked.
+   */
   readonly patient: boolean;
   /** When `offer` will next have something, in nanoseconds; Infinity for never. */
   nextArrival(now: number): number;

@@ -30,7 +30,9 @@ function close({ source, sink }: WireEnds): void {
 function receiveAll(wire: WireEnds, random: (limit: number) => number): string[] {
   const packets: string[] = [];
   for (let now = 0; ; now += 1e6) {
-    const got = receive(arena, wire.source, now, 1 + random(64), (offered) => (random(3) === 0 ? random(offered + 1) : offered));
+    const got = receive(arena, wire.source, now, 1 + random(64), (offered) =>
+      random(3) === 0 ? random(offered + 1) : offered,
+    );
     packets.push(...got);
     if (got.length === 0 && wire.source.nextArrival(now) === NEVER) return packets;
   }
@@ -69,8 +71,8 @@ function randomFaults(random: (limit: number) => number): Faults {
 
 test('packets are conserved: in = out + dropped - duplicated, in both directions', () => {
   const random = seeded(91);
-  for (let round = 0; round < 60; round++) {
-    const packets = randomPackets(random, random(600), [60, 300, 1514, 9000][random(4)]);
+  for (let round = 0; round < 30; round++) {
+    const packets = randomPackets(random, random(200), [60, 300, 1514, 9000][random(4)]);
     const wire = faulty(randomFaults(random), packets);
     const got = receiveAll(wire, random);
     const { received, sent, inner } = wire;
@@ -78,7 +80,10 @@ test('packets are conserved: in = out + dropped - duplicated, in both directions
     assert.equal(inner.source.taken, packets.length);
     const { packets: counted, bytes, lost } = wire.source.counters;
     assert.deepEqual([counted - lost, lost], [got.length, received.fault_dropped]);
-    assert.equal(bytes, got.reduce((sum, packet) => sum + packet.length / 2, 0));
+    assert.equal(
+      bytes,
+      got.reduce((sum, packet) => sum + packet.length / 2, 0),
+    );
 
     sendAll(wire, packets, random);
     assert.equal(packets.length, inner.sink.packets.length + sent.fault_dropped - sent.fault_duplicated);
@@ -91,7 +96,7 @@ test('packets are conserved: in = out + dropped - duplicated, in both directions
 
 test('without reordering the n-th packet meets the same fate however packets are batched', () => {
   const random = seeded(92);
-  const packets = randomPackets(random, 500);
+  const packets = randomPackets(random, 300, 300);
   for (let round = 0; round < 10; round++) {
     const faults = { ...randomFaults(random), reorder: 0 };
     const results = [1, 2, 3].map((seed) => {
@@ -135,7 +140,7 @@ test('the directions meet different fates, and can be chosen', () => {
 });
 
 test('faults come as often as asked for', () => {
-  const packets = randomPackets(seeded(95), 20_000, 60);
+  const packets = randomPackets(seeded(95), 10_000, 30);
   for (const [fault, count] of [
     ['drop', 'fault_dropped'],
     ['corrupt', 'fault_corrupted'],
@@ -148,14 +153,17 @@ test('faults come as often as asked for', () => {
       // Packets of an Ethernet header only cannot be cut.
       const possible = fault === 'truncate' ? packets.filter((packet) => packet.length > 28).length : packets.length;
       const deviation = 4 * Math.sqrt(possible * probability * (1 - probability));
-      assert.ok(Math.abs(wire.received[count]! - possible * probability) <= deviation, `${fault} ${wire.received[count]}`);
+      assert.ok(
+        Math.abs(wire.received[count]! - possible * probability) <= deviation,
+        `${fault} ${wire.received[count]}`,
+      );
       close(wire);
     }
   }
 });
 
 test('corruption flips one bit of a copy', () => {
-  const packets = randomPackets(seeded(96), 300, 9000);
+  const packets = randomPackets(seeded(96), 300, 2000);
   const wire = faulty({ corrupt: 1 }, packets);
   // The scripted source checks that its own bytes stay as they are.
   const got = receiveAll(wire, seeded(1));
@@ -185,7 +193,10 @@ test('truncation leaves at least an Ethernet header', () => {
 test('duplicates follow at once', () => {
   const packets = randomPackets(seeded(98), 100);
   const wire = faulty({ duplicate: 1, reorder: 1 }, packets);
-  assert.deepEqual(receiveAll(wire, seeded(1)), packets.flatMap((packet) => [packet, packet]));
+  assert.deepEqual(
+    receiveAll(wire, seeded(1)),
+    packets.flatMap((packet) => [packet, packet]),
+  );
   close(wire);
 });
 
@@ -209,7 +220,8 @@ test('a reordered packet is overtaken by 1 to 4 others, whatever the batches', (
       const late = got.filter((packet, i) => Number.parseInt(packet, 16) < i);
       assert.equal(late.length, fault_reordered);
       assert.ok(late.length > 100 && late.length < 250, `${late.length}`);
-      got.forEach((packet, i) => assert.ok(i - Number.parseInt(packet, 16) <= 4 && i - Number.parseInt(packet, 16) >= -1));
+      const displaced = got.map((packet, i) => i - Number.parseInt(packet, 16));
+      assert.deepEqual([Math.min(...displaced), Math.max(...displaced)], [-1, 4]);
     }
     close(wire);
   }

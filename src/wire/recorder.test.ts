@@ -39,7 +39,10 @@ test('a recording holds what was sent, with times to the nanosecond, and passes 
   assert.deepEqual(next.packets, packets);
   assert.deepEqual(sink.details, { recorded: 400, not_recorded: 0 });
   assert.equal(sink.counters.packets, 400);
-  assert.equal(sink.counters.bytes, packets.reduce((sum, packet) => sum + packet.length / 2, 0));
+  assert.equal(
+    sink.counters.bytes,
+    packets.reduce((sum, packet) => sum + packet.length / 2, 0),
+  );
 });
 
 test('each recording begins anew, and an empty one is a file, too', () => {
@@ -52,11 +55,18 @@ test('each recording begins anew, and an empty one is a file, too', () => {
 
 test('from the first packet that does not fit, all are left out and counted, but passed on', () => {
   const { recorder: sink, next } = recorder({ bytes: 4096 });
-  const packets = [...randomPackets(seeded(72), 3, 1000).map(() => '11'.repeat(1200)), '22'.repeat(1200), '33'.repeat(20)];
+  const packets = [
+    ...randomPackets(seeded(72), 3, 1000).map(() => '11'.repeat(1200)),
+    '22'.repeat(1200),
+    '33'.repeat(20),
+  ];
   sender.send(sink, packets);
   const file = sink.take();
   assert.ok(file.length <= 4096);
-  assert.deepEqual(readFile(file).packets.map((packet) => packet.data), packets.slice(0, 3));
+  assert.deepEqual(
+    readFile(file).packets.map((packet) => packet.data),
+    packets.slice(0, 3),
+  );
   assert.deepEqual(sink.details, { recorded: 3, not_recorded: 2 });
   assert.deepEqual(next.packets, packets);
   sender.send(sink, packets.slice(3));
@@ -71,10 +81,13 @@ test('a snap length cuts what is kept', () => {
   const { recorder: sink } = recorder({ snapLength: 34 });
   sender.send(sink, ['ab'.repeat(1000), 'cd'.repeat(20)]);
   const { packets } = readFile(sink.take());
-  assert.deepEqual(packets.map(({ data, originalLength }) => [data, originalLength]), [
-    ['ab'.repeat(34), 1000],
-    ['cd'.repeat(20), 20],
-  ]);
+  assert.deepEqual(
+    packets.map(({ data, originalLength }) => [data, originalLength]),
+    [
+      ['ab'.repeat(34), 1000],
+      ['cd'.repeat(20), 20],
+    ],
+  );
 });
 
 test('wrong options are named', () => {

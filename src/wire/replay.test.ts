@@ -39,7 +39,15 @@ test('a replay is the bytes of the capture in their order, however much is asked
   for (let round = 0; round < 30; round++) {
     const packets = randomPackets(random, 1 + random(200));
     const rounds = 1 + random(3);
-    const source = replay(pcapOf(recorded(packets, packets.map(() => 0))), { pace: 'max', loop: rounds });
+    const source = replay(
+      pcapOf(
+        recorded(
+          packets,
+          packets.map(() => 0),
+        ),
+      ),
+      { pace: 'max', loop: rounds },
+    );
     assert.equal(source.patient, true);
     const got: string[] = [];
     while (source.nextArrival(0) === 0) {
@@ -47,7 +55,10 @@ test('a replay is the bytes of the capture in their order, however much is asked
     }
     assert.deepEqual(got, Array.from({ length: rounds }, () => packets).flat());
     assert.equal(source.counters.packets, got.length);
-    assert.equal(source.counters.bytes, got.reduce((sum, packet) => sum + packet.length / 2, 0));
+    assert.equal(
+      source.counters.bytes,
+      got.reduce((sum, packet) => sum + packet.length / 2, 0),
+    );
     assert.deepEqual(receive(arena, source, 0), []);
     source.close();
   }
@@ -64,7 +75,10 @@ test('at the recorded pace, packets come as far apart as they were', () => {
   assert.deepEqual(play(source), { packets, times: relative });
   source.close();
   const faster = replay(pcapOf(recorded(packets, times)), { speed: 4, pace: 'recorded' });
-  assert.deepEqual(play(faster).times, relative.map((time) => time / 4));
+  assert.deepEqual(
+    play(faster).times,
+    relative.map((time) => time / 4),
+  );
   faster.close();
 });
 
@@ -88,7 +102,14 @@ test('at a steady rate, times in the file do not matter', () => {
 
 test('a late device gets all that has come due', () => {
   const packets = randomPackets(seeded(55), 100, 60);
-  const source = replay(pcapOf(recorded(packets, packets.map((_, i) => i * 1024))));
+  const source = replay(
+    pcapOf(
+      recorded(
+        packets,
+        packets.map((_, i) => i * 1024),
+      ),
+    ),
+  );
   assert.equal(receive(arena, source, 0).length, 1);
   assert.equal(receive(arena, source, 30 * 1024).length, 30);
   assert.equal(receive(arena, source, 30 * 1024).length, 0);
@@ -110,7 +131,10 @@ test('times that fall, and clocks that were set, do not stop a replay', () => {
   assert.deepEqual(play6([0, 4096, 2048, 8192, 7168, 9216]), [0, 4096, 4096, 8192, 8192, 9216]);
   // Set back by an hour: goes on from there.
   const hour = 3600 * 1e9;
-  assert.deepEqual(play6([0, 4096, 4096 - hour, 8192 - hour, 8192 - hour, 9216 - hour]), [0, 4096, 4096, 8192, 8192, 9216]);
+  assert.deepEqual(
+    play6([0, 4096, 4096 - hour, 8192 - hour, 8192 - hour, 9216 - hour]),
+    [0, 4096, 4096, 8192, 8192, 9216],
+  );
   // One wild time costs a day, no more.
   const day = 24 * hour;
   assert.deepEqual(play6([0, 1024, 5e17, 2048, 3072, 4096]), [0, 1024, 1024 + day, 1024 + day, 2048 + day, 3072 + day]);
@@ -124,7 +148,11 @@ test('random times: they never fall, and the replay comes to its end', () => {
     const source = replay(pcapOf(packets.map((data, i) => ({ data, time: START + times[i]! }))));
     const got = play(source);
     assert.deepEqual(got.packets, packets);
-    got.times.forEach((time, i) => assert.ok(time >= (got.times[i - 1] ?? 0) && time < Number.MAX_SAFE_INTEGER));
+    assert.deepEqual(
+      got.times,
+      [...got.times].sort((a, b) => a - b),
+    );
+    assert.ok(got.times.at(-1)! < Number.MAX_SAFE_INTEGER);
     source.close();
   }
 });
@@ -132,7 +160,12 @@ test('random times: they never fall, and the replay comes to its end', () => {
 test('a damaged file is replayed up to the damage, which is told', () => {
   const random = seeded(58);
   const packets = randomPackets(random, 10);
-  const file = pcapOf(recorded(packets, packets.map(() => 0)));
+  const file = pcapOf(
+    recorded(
+      packets,
+      packets.map(() => 0),
+    ),
+  );
   let readable = 0;
   for (let cut = file.length; cut >= 0; cut -= 1 + random(200)) {
     const part = file.slice(0, cut);
@@ -143,7 +176,10 @@ test('a damaged file is replayed up to the damage, which is told', () => {
     }
     const source = replay(part, { pace: 'max' });
     assert.deepEqual(source.damage, expected.error);
-    assert.deepEqual(play(source).packets, expected.packets.map((packet) => packet.data));
+    assert.deepEqual(
+      play(source).packets,
+      expected.packets.map((packet) => packet.data),
+    );
     source.close();
     readable++;
   }
@@ -154,7 +190,12 @@ test('no file, however broken, does anything but be replayed or refused; nothing
   const random = seeded(59);
   const before = arena.freeBytes;
   const packets = randomPackets(random, 10, 200);
-  const file = pcapOf(recorded(packets, packets.map((_, i) => i * 1e6)));
+  const file = pcapOf(
+    recorded(
+      packets,
+      packets.map((_, i) => i * 1e6),
+    ),
+  );
   for (let round = 0; round < 500; round++) {
     const broken = file.slice(0, random(8) === 0 ? random(file.length) : file.length);
     for (let i = random(6); i > 0; i--) broken[random(2) ? random(broken.length) : random(60)] = random(256);
@@ -211,7 +252,13 @@ test('other link types are refused, or get an Ethernet header', () => {
     source.close();
   }
   // Cut within what would be replaced.
-  const short = pcapOf([{ data: '00000001', time: START }, { data: cases[2]![1], time: START }], 113);
+  const short = pcapOf(
+    [
+      { data: '00000001', time: START },
+      { data: cases[2]![1], time: START },
+    ],
+    113,
+  );
   const source = replay(short, { asEthernet: true });
   assert.equal(play(source).packets.length, 1);
   assert.equal(source.details.capture_too_short, 1);
@@ -251,7 +298,11 @@ test('files of other programs are replayed as they are', { skip: files.length ==
     }
     const source = replay(bytes);
     const whole = expected.filter((packet) => packet.data.length >= 28);
-    assert.deepEqual(play(source).packets, whole.map((packet) => packet.data), name);
+    assert.deepEqual(
+      play(source).packets,
+      whole.map((packet) => packet.data),
+      name,
+    );
     source.close();
     replayed++;
   }

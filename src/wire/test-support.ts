@@ -1,18 +1,42 @@
-import assert from 'node:assert/strict';
-import { Arena } from '../arena/arena.js';
+import { Arena, type Region } from '../arena/arena.js';
 import { PcapWriter } from '../capture-file/pcap-writer.js';
-import { type Random, randomBytes } from '../packet/test-support.js';
+import { joinBytes } from '../capture-file/test-support.js';
+import { type Random, randomBytes, seeded } from '../packet/test-support.js';
 import { WireCounters, type WireSink, type WireSource } from './contract.js';
 
 export function smallArena(bytes = 2 ** 23): Arena {
   return Arena.create(bytes);
 }
 
-export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Packets of random bytes and lengths, each as hexadecimal digits. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i]!];
+  return text;
+}
+
+export function fromHex(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length >> 1);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (digit(text, 2 * i) << 4) | digit(text, 2 * i + 1);
+  return bytes;
+}
+
+function digit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 58 ? code - 48 : code - 87;
+}
+
+const NOISE_BYTES = 65536;
+const NOISE = toHex(randomBytes(seeded(1), NOISE_BYTES));
+
+/** Packets of random bytes and lengths, each as hexadecimal digits: parts of the same noise, as making new one takes long. */
 export function randomPackets(random: Random, count: number, longest = 1514): string[] {
-  return Array.from({ length: count }, () => toHex(randomBytes(random, 14 + random(longest - 13))));
+  return Array.from({ length: count }, () => {
+    const length = 14 + random(longest - 13);
+    const from = random(NOISE_BYTES - length);
+    return NOISE.slice(2 * from, 2 * (from + length));
+  });
 }
 
 /** Reads the packets of a list. */
@@ -36,7 +60,7 @@ export class Sender {
     const { u8, i32 } = this.arena;
     let at = this.#list + 4096;
     packets.forEach((packet, i) => {
-      const bytes = Buffer.from(packet, 'hex');
+      const bytes = fromHex(packet);
       i32[(this.#list >> 2) + 2 * i] = at;
       i32[(this.#list >> 2) + 2 * i + 1] = bytes.length;
       u8.set(bytes, at);
@@ -78,7 +102,9 @@ export class ScriptedSource implements WireSource {
   released: number;
   taken = 0;
   readonly #packets: readonly string[];
+  readonly #region: Region;
   readonly #data: number;
+  #dataEnd = 0;
   #offered = 0;
 
   constructor(
@@ -87,35 +113,37 @@ export class ScriptedSource implements WireSource {
   ) {
     this.#packets = packets;
     this.released = packets.length;
-    this.list = arena.allocate(2 ** 20).offset;
+    this.#region = arena.allocate(2 ** 20);
+    this.list = this.#region.offset;
     this.#data = this.list + 4096;
   }
 
   /** The offered packets are written again each time: whoever still reads those taken sees other bytes. */
   offer(limit: number): number {
     const { u8, i32 } = this.arena;
-    const count = Math.min(limit, this.released - this.taken, 256);
+    const count = Math.min(limit, this.released - this.taken, 64);
     let at = this.#data;
     for (let i = 0; i < count; i++) {
-      const bytes = Buffer.from(this.#packets[this.taken + i]!, 'hex');
+      const bytes = fromHex(this.#packets[this.taken + i]!);
       i32[(this.list >> 2) + 2 * i] = at;
       i32[(this.list >> 2) + 2 * i + 1] = bytes.length;
       u8.set(bytes, at);
       at += bytes.length;
     }
     this.#offered = count;
+    this.#dataEnd = at;
     return count;
   }
 
   take(count: number): void {
-    assert.ok(count >= 0 && count <= this.#offered, `took ${count} of ${this.#offered}`);
-    // What was offered is as it was: nobody may write into it.
-    const offered = readList(this.arena, this.list, this.#offered);
-    assert.deepEqual(offered, this.#packets.slice(this.taken, this.taken + this.#offered));
+    expect(count >= 0 && count <= this.#offered, `took ${count} of ${this.#offered}`);
+    readList(this.arena, this.list, this.#offered).forEach((packet, i) => {
+      expect(packet === this.#packets[this.taken + i], 'nobody has written into what was offered');
+    });
     this.taken += count;
     this.#offered -= count;
     this.counters.packets += count;
-    this.arena.u8.fill(0xdd, this.#data, this.#data + 2 ** 19);
+    this.arena.u8.fill(0xdd, this.#data, this.#dataEnd);
     if (this.#offered > 0) this.offer(this.#offered);
   }
 
@@ -124,7 +152,7 @@ export class ScriptedSource implements WireSource {
   }
 
   close(): void {
-    this.closed++;
+    if (this.closed++ === 0) this.arena.free(this.#region);
   }
 }
 
@@ -137,7 +165,7 @@ export function receive(
   take: (offered: number) => number = (offered) => offered,
 ): string[] {
   const offered = source.offer(limit, now);
-  assert.ok(offered >= 0 && offered <= limit);
+  expect(offered >= 0 && offered <= limit, `${offered} offered of ${limit}`);
   const packets = readList(arena, source.list, offered);
   const taken = take(offered);
   source.take(taken);
@@ -156,10 +184,15 @@ export function pcapOf(packets: readonly Recorded[], linkType = 1): Uint8Array {
   const chunks: Uint8Array[] = [];
   const writer = new PcapWriter({ write: (chunk) => void chunks.push(chunk) }, { linkType });
   for (const { data, time, originalLength } of packets) {
-    const bytes = Buffer.from(data, 'hex');
+    const bytes = fromHex(data);
     const seconds = Math.floor(time / 1e9);
     writer.write(bytes, 0, bytes.length, seconds, time - seconds * 1e9, originalLength ?? bytes.length);
   }
   writer.flush();
-  return new Uint8Array(Buffer.concat(chunks));
+  return joinBytes(chunks);
+}
+
+/** A check as good as Node's, for support that imports nothing. */
+function expect(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`not so: ${what}`);
 }

@@ -15,37 +15,50 @@ export interface AdversaryMeans {
   readonly targets: readonly number[];
 }
 
+/** What can be wrong with a burst. */
+const FAULTS = ['flag', 'index', 'length', 'offset', 'count', 'options', 'producer', 'consumer'] as const;
+type Fault = (typeof FAULTS)[number];
+
 /**
- * A hostile application: writes into its own rings whatever may hurt. Each burst is of one kind, from nearly honest (so that
- * the kernel has something to do, and bad things come behind good ones) to noise in every word.
+ * A hostile application: writes into its own rings whatever may hurt. Bursts are honest, or wrong in a few respects now and then
+ * or always, or wrong in all: so the kernel has something to do, and bad things come among good ones.
  */
 export class Adversary {
   readonly #i32: Int32Array;
   readonly #random: Random;
   readonly #means: AdversaryMeans;
   readonly #frameShift: number;
-  /** How often it is nearly honest, of 16. */
-  readonly #honesty: number;
+  /** What is wrong with this burst, and once in how many words. */
+  #faults: readonly Fault[] = [];
+  #rarity = 1;
+  /** The kernel's index words that noise has hit, with what stood there: without them an index ring stands still for good. */
+  readonly #spoilt = new Map<number, { readonly good: number; readonly bad: number }>();
 
   constructor(i32: Int32Array, random: Random, means: AdversaryMeans) {
     this.#i32 = i32;
     this.#random = random;
     this.#means = means;
     this.#frameShift = 31 - Math.clz32(means.memory.frameSize);
-    this.#honesty = random.between(4, 15);
   }
 
   /** One burst. */
   attack(): void {
     const { version } = this.#means;
-    if (this.#random.oneIn(8)) this.#noise();
+    const random = this.#random;
+    const kind = random.below(8);
+    if (kind === 0) this.#faults = FAULTS;
+    else if (kind < 3) this.#faults = [];
+    else this.#faults = Array.from({ length: random.pick([1, 1, 1, 2, 3]) }, () => random.pick(FAULTS));
+    this.#rarity = random.pick([1, 4, 16, 64]);
+    if (random.below(4) > 0) this.#repair();
+    if (random.oneIn(8)) this.#noise();
     if (version === 'v4') this.#attackOwnerRings();
     else if (version === 'xdp') this.#attackIndexRings();
     else this.#attackSlots();
   }
 
-  #honest(): boolean {
-    return this.#random.below(16) < this.#honesty;
+  #honest(fault: Fault): boolean {
+    return !this.#faults.includes(fault) || !this.#random.oneIn(this.#rarity);
   }
 
   // Values
@@ -84,14 +97,14 @@ export class Adversary {
   #index(): number {
     const random = this.#random;
     const { frames } = this.#means.memory;
-    if (!this.#honest()) return this.#word();
+    if (!this.#honest('index')) return this.#word();
     return random.oneIn(2) ? random.below(frames) : random.below(4);
   }
 
   #length(): number {
     const random = this.#random;
-    if (!this.#honest()) return this.#word();
-    return random.oneIn(3) ? random.between(1, this.#means.memory.frameSize) : random.between(14, 400);
+    if (!this.#honest('length')) return this.#word();
+    return random.oneIn(8) ? random.between(1, this.#means.memory.frameSize) : random.between(14, 400);
   }
 
   // Noise
@@ -106,8 +119,20 @@ export class Adversary {
       const words = [ring.base + 4 * random.below((ring.entries * ring.entryBytes) / 4)];
       if (random.oneIn(8)) words.push(random.oneIn(2) ? maps.wakeReceive : maps.wakeTransmit);
       if (ring.producer !== undefined && random.oneIn(8)) words.push(ring.producer, ring.consumer!);
-      for (const at of words) this.#write(at >> 2, this.#word());
+      for (const at of words) this.#spoil(at >> 2, ring);
     }
+  }
+
+  #spoil(word: number, ring: RingMap): void {
+    const good = this.#spoilt.get(word)?.good ?? this.#i32[word]!;
+    this.#write(word, this.#word());
+    const isIndex = word === ring.producer! >> 2 || word === ring.consumer! >> 2;
+    if (isIndex) this.#spoilt.set(word, { good, bad: this.#i32[word]! });
+  }
+
+  #repair(): void {
+    for (const [word, { good, bad }] of this.#spoilt) if (this.#i32[word] === bad) this.#i32[word] = good;
+    this.#spoilt.clear();
   }
 
   // V4
@@ -129,13 +154,13 @@ export class Adversary {
       const at = (ring.base >> 2) + (((first + i) & (ring.entries - 1)) << 2);
       const bytes = this.#length();
       const { frameSize } = this.#means.memory;
-      let word = this.#honest() ? random.below(Math.max(1, frameSize - bytes)) & 0xffff : this.#word();
+      let word = this.#honest('offset') ? random.below(Math.max(1, frameSize - bytes)) & 0xffff : this.#word();
       if (endless || (chains > 0 && !random.oneIn(chains))) word |= CONTINUES;
-      else if (this.#honest()) word &= 0xffff;
-      if (this.#honest()) word |= KERNEL_OWNED;
+      else if (this.#honest('options')) word &= 0xffff;
+      if (this.#honest('flag')) word |= KERNEL_OWNED;
       this.#write(at, this.#index());
       if (packets || random.oneIn(4)) this.#write(at + 1, bytes);
-      this.#write(at + 3, this.#honest() ? random.below(4) : random.oneIn(2) ? this.#word() : ring.entries);
+      this.#write(at + 3, this.#honest('count') ? random.below(2) : random.oneIn(2) ? this.#word() : ring.entries);
       this.#write(at + 2, word);
     }
   }
@@ -157,28 +182,30 @@ export class Adversary {
     const i32 = this.#i32;
     const producer = ring.producer! >> 2;
     const consumer = ring.consumer! >> 2;
-    const from = this.#honest() ? i32[consumer]! : i32[producer]!;
+    const from = this.#honest('producer') ? i32[consumer]! : i32[producer]!;
     const count = random.oneIn(3) ? ring.entries : random.below(ring.entries + 2);
     const endless = packets && random.oneIn(8);
     const chains = packets && random.oneIn(2) ? random.between(2, 6) : 0;
     for (let i = 0; i < count; i++) {
       const entry = (ring.base >> 2) + (((from + i) & (ring.entries - 1)) * ring.entryBytes) / 4;
-      const address = this.#honest() ? this.#index() * memory.frameSize + random.below(memory.frameSize) : this.#word();
+      const bytes = this.#length();
+      const within = random.below(Math.max(1, this.#honest('offset') ? memory.frameSize - bytes : memory.frameSize));
+      const address = this.#honest('index') ? this.#index() * memory.frameSize + within : this.#word();
       this.#write(entry, address | 0);
-      this.#write(entry + 1, this.#honest() ? 0 : this.#word());
+      this.#write(entry + 1, this.#honest('flag') ? 0 : this.#word());
       if (!packets) continue;
-      this.#write(entry + 2, this.#length());
+      this.#write(entry + 2, bytes);
       const continues = endless || (chains > 0 && !random.oneIn(chains)) ? 1 : 0;
-      this.#write(entry + 3, this.#honest() ? continues : this.#word());
+      this.#write(entry + 3, this.#honest('options') ? continues : this.#word());
     }
-    if (this.#honest()) Atomics.store(i32, producer, (from + count) | 0);
+    if (this.#honest('producer')) Atomics.store(i32, producer, (from + count) | 0);
     else this.#write(producer, this.#strangeIndex(from));
   }
 
   #consume(ring: RingMap): void {
     const i32 = this.#i32;
     const produced = Atomics.load(i32, ring.producer! >> 2);
-    if (this.#honest()) Atomics.store(i32, ring.consumer! >> 2, produced);
+    if (this.#honest('consumer')) Atomics.store(i32, ring.consumer! >> 2, produced);
     else this.#write(ring.consumer! >> 2, this.#strangeIndex(produced));
   }
 
@@ -216,11 +243,12 @@ export class Adversary {
   /** V2: status and "handed over" words of a stretch of receive slots. */
   #returnSlots(ring: RingMap): void {
     const random = this.#random;
-    for (let i = random.below(ring.entries); i > 0; i--) {
-      const header = (ring.base + random.below(ring.entries) * ring.entryBytes) >> 2;
-      this.#write(header + 7, this.#honest() ? -random.below(8) : this.#word());
-      this.#write(header, this.#honest() ? 0 : this.#word());
-      if (random.oneIn(4)) this.#write(header + random.below(16), this.#word());
+    const first = random.below(ring.entries);
+    for (let i = random.oneIn(2) ? ring.entries : random.below(ring.entries); i > 0; i--) {
+      const header = (ring.base + ((first + i) % ring.entries) * ring.entryBytes) >> 2;
+      this.#write(header + 7, this.#honest('count') ? -random.below(2) : this.#word());
+      this.#write(header, this.#honest('flag') ? 0 : this.#word());
+      if (!this.#honest('options')) this.#write(header + random.below(16), this.#word());
     }
   }
 
@@ -229,7 +257,8 @@ export class Adversary {
     const random = this.#random;
     for (let block = 0; block < ring.entries; block++) {
       const header = (ring.base + block * ring.entryBytes) >> 2;
-      if (random.oneIn(2)) this.#write(header + 2, this.#honest() ? 0 : this.#word());
+      if (random.oneIn(2)) this.#write(header + 2, this.#honest('flag') ? 0 : this.#word());
+      if (this.#honest('options')) continue;
       for (let i = random.below(8); i > 0; i--) {
         this.#write(header + random.below(random.oneIn(2) ? 12 : ring.entryBytes / 4), this.#word());
       }
@@ -240,16 +269,16 @@ export class Adversary {
   #postSlots(ring: RingMap): void {
     const random = this.#random;
     const v2 = this.#means.version === 'v2';
-    const [statusWord, lengthWord] = v2 ? [0, 1] : [5, 4];
+    const [statusWord, lengthWord, handedOverWord] = v2 ? [0, 1, 7] : [5, 4, 10];
     const first = random.below(ring.entries);
     const count = random.oneIn(3) ? ring.entries : random.below(ring.entries);
     for (let i = count - 1; i >= 0; i--) {
       const header = (ring.base + ((first + i) % ring.entries) * ring.entryBytes) >> 2;
-      if (!v2) this.#write(header, this.#honest() ? 0 : this.#word());
+      if (!v2) this.#write(header, this.#honest('offset') ? 0 : this.#word());
       this.#write(header + lengthWord, this.#length());
-      for (let words = random.below(4); words > 0; words--) this.#write(header + random.below(16), this.#word());
-      this.#write(header + 7 + random.below(5), this.#honest() ? -random.below(8) : this.#word());
-      this.#write(header + statusWord, this.#honest() ? 1 : this.#word());
+      if (!this.#honest('options')) this.#write(header + random.below(16), this.#word());
+      this.#write(header + handedOverWord, this.#honest('count') ? -random.below(2) : this.#word());
+      this.#write(header + statusWord, this.#honest('flag') ? 1 : this.#word());
     }
   }
 }

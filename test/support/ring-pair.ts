@@ -8,6 +8,7 @@ import { V4Rings } from '../../src/ring/v4/user.js';
 import { XdpKernelRings } from '../../src/ring/xdp/kernel.js';
 import { XdpRings } from '../../src/ring/xdp/user.js';
 import { allocateRings } from '../../src/soft-kernel/ring-memory.js';
+import { freeFrames, poolIsWhole } from './pool.js';
 
 export const FRAME_VERSIONS = ['v4', 'xdp'] as const;
 export type FrameVersion = (typeof FRAME_VERSIONS)[number];
@@ -84,21 +85,11 @@ export class RingPair {
 
   /** Frames in the pool. */
   get free(): number {
-    return this.buffer.free('receive') + this.buffer.free('send');
+    return freeFrames(this.buffer);
   }
 
   /** Whether the frames in the pool are all of the buffer's, each once. */
   poolIsWhole(): boolean {
-    const { pool, frames, base, frameSize } = this.buffer;
-    const into = new Int32Array(2 * frames);
-    const receive = pool.take(into, 0, frames, 'receive');
-    const count = receive + pool.take(into, receive, frames, 'send');
-    const distinct = new Set(into.subarray(0, count));
-    pool.give(into, 0, count);
-    return (
-      count === frames &&
-      distinct.size === frames &&
-      [...distinct].every((frame) => (frame - base) % frameSize === 0 && this.buffer.contains(frame))
-    );
+    return poolIsWhole(this.buffer);
   }
 }

@@ -32,6 +32,8 @@ export interface Routines {
     capacity: number,
     result: number,
   ): void;
+  /** Writes a word for each of `count` packets at `marks`: 1 when it is plainly of the flow of the one before, else 0. */
+  markFlows(list: number, count: number, marks: number): void;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -1,6 +1,6 @@
 import type { RingMap } from '../../kernel/contract.js';
 import { ERROR_MASK, type FrameSink, type FrameSource, type PacketArray } from '../../packet-array/packet-array.js';
-import type { KernelRingCounters } from '../kernel-rings.js';
+import { type KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
 import type { TransmitLayout } from './layout.js';
 import * as layout from './layout.js';
 
@@ -69,7 +69,7 @@ export class TransmitEnd implements FrameSource, FrameSink {
     let ordered = this.#ordered | 0;
     let count = 0;
     // Once around at most: an application may post invalid slots again as fast as we refuse them.
-    for (let left = entries; count < wanted && left > 0 && taken[slot] === 0; left--) {
+    for (let left = Math.min(entries, wanted + MOST_REFUSED); count < wanted && left > 0 && taken[slot] === 0; left--) {
       const at = base + (slot << shift);
       const header = at >> 2;
       if (ordered <= 0) {

@@ -179,7 +179,8 @@ export class V3KernelRings implements KernelRings {
       let last = next;
       while ((flags[last]! & CONTINUES) !== 0 && last + 1 < count) total += length[++last]!;
       const bytes = Math.min(total, most);
-      const size = (MAC_OFFSET + bytes + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
+      // Of a packet shorter than an Ethernet header the header is read all the same: from its own place.
+      const size = (MAC_OFFSET + Math.max(bytes, 14) + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
       // A packet that would fill the block to its last byte goes into the next one, as on Linux, unless it is the only one.
       if (used + size >= blockBytes && used > BLOCK_HEADER_BYTES) break;
       const start = block + used;

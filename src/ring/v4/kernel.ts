@@ -9,7 +9,7 @@ import {
 } from '../../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
 import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
-import { KernelRingCounters } from '../kernel-rings.js';
+import { KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
 import { CONTINUES_BIT, ERROR_SHIFT, KERNEL_OWNED, OFFSET_MASK } from './layout.js';
 
 const EINVAL = 22;
@@ -126,7 +126,7 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     const first = this.#base + this.#dataOffset;
     let available = this.#available;
     // A hostile application may set the flag again in descriptors that are taken over already: never go around twice.
-    let left = this.#entries - ((available - this.#used) | 0);
+    let left = Math.min(this.#entries - ((available - this.#used) | 0), limit + MOST_REFUSED);
     let ordered = this.#ordered;
     let count = 0;
     while (count < limit && left > 0) {
@@ -159,7 +159,7 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
   #populatePackets(array: PacketArray, limit: number): number {
     let taken = 0;
     // A hostile application may set the flag again in descriptors that are taken over already: never go around twice.
-    let left = this.#entries - ((this.#available - this.#used) | 0);
+    let left = Math.min(this.#entries - ((this.#available - this.#used) | 0), limit + MOST_REFUSED);
     while (taken < limit && left > 0) {
       const plain = this.#populatePlain(array, Math.min(limit - taken, left));
       taken += plain;

@@ -10,7 +10,7 @@ import {
 } from '../../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
 import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
-import { KernelRingCounters } from '../kernel-rings.js';
+import { KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
 import { PACKET_CONTINUED } from './layout.js';
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
@@ -139,8 +139,9 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     const first = this.#base + this.#dataOffset;
     const index = ring.index;
     const end = array.end - count;
+    const most = Math.min(posted, wanted + MOST_REFUSED);
     let read = 0;
-    for (; read < posted && count < wanted; read++) {
+    for (; read < most && count < wanted; read++) {
       const entry = base + (((index + read) & mask) << 1);
       const at = i32[entry]!;
       if (at >>> 0 >= bytes || i32[entry + 1] !== 0) {

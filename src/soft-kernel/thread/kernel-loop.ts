@@ -81,9 +81,18 @@ export class KernelLoop {
     let kept = 0;
     for (let i = 0; i < active.length; i++) {
       const socket = active[i]!;
-      if (socket.idle < QUIET_STEPS || !this.#retire(socket)) active[kept++] = socket;
+      if (socket.idle < QUIET_STEPS || this.#moves(socket) || !this.#retire(socket)) active[kept++] = socket;
     }
     active.length = kept;
+  }
+
+  /** Whether packets have moved although nothing was left to take: the driver's poll takes posted frames, too. */
+  #moves(socket: SoftSocket): boolean {
+    const activity = socket.activity();
+    if (activity === socket.lastActivity) return false;
+    socket.lastActivity = activity;
+    socket.idle = 0;
+    return true;
   }
 
   /** Sets the wake bits, then looks once more: what was posted before the application could see them must not be missed. */

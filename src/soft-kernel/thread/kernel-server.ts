@@ -1,11 +1,19 @@
 import { Arena } from '../../arena/arena.js';
 import { PacketError } from '../../errors.js';
+import type { PacketVersion } from '../../kernel/contract.js';
 import { HostClock } from '../clock.js';
 import { SoftKernel } from '../soft-kernel.js';
 import type { SoftSocket } from '../soft-socket.js';
-import { Doorbell } from './doorbell.js';
+import { Doorbell, MOST_SOCKETS } from './doorbell.js';
 import { KernelLoop } from './kernel-loop.js';
-import { type CallMessage, KERNEL_METHODS, SOCKET_METHODS, type StartMessage, type ThreadPort } from './protocol.js';
+import {
+  type CallMessage,
+  KERNEL_METHODS,
+  SOCKET_METHODS,
+  type SocketNames,
+  type StartMessage,
+  type ThreadPort,
+} from './protocol.js';
 
 /** The kernel's thread: waits for the start message, then serves control calls while the kernel runs. */
 export function serveKernel(port: ThreadPort): void {
@@ -46,7 +54,7 @@ class KernelServer {
   }
 
   async #kernelCall(method: string, args: readonly unknown[]): Promise<unknown> {
-    if (method === 'socket') return (await this.#kernel.socket(args[0] as never)).number;
+    if (method === 'socket') return this.#newSocket(args[0] as PacketVersion);
     if (method === 'shutdown') {
       this.#loop.stop();
       return this.#kernel.close();
@@ -55,18 +63,35 @@ class KernelServer {
     return (this.#kernel as unknown as Methods)[method]!(...args);
   }
 
-  async #socketCall(number: number, method: string, args: readonly unknown[]): Promise<unknown> {
-    const socket = this.#sockets.get(number) ?? this.#kernel.socketNumber(number);
-    if (socket === undefined) throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+  async #newSocket(version: PacketVersion): Promise<SocketNames> {
+    const socket = await this.#kernel.socket(version);
+    const { number } = socket;
+    if (number >= MOST_SOCKETS) {
+      await socket.close();
+      throw new PacketError('ARENA_EXHAUSTED', `a kernel thread has at most ${MOST_SOCKETS} sockets`, {
+        remedy: 'close some, or start another kernel',
+      });
+    }
+    const id = this.#nextSocket++;
+    this.#sockets.set(id, socket);
+    return { id, number };
+  }
+
+  async #socketCall(id: number, method: string, args: readonly unknown[]): Promise<unknown> {
+    const socket = this.#sockets.get(id);
+    if (socket === undefined) {
+      if (method === 'close' || method === 'unbind') return;
+      throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+    }
     if (!(SOCKET_METHODS as readonly string[]).includes(method)) throw new Error(`no socket call ${method}`);
     const result = await (socket as unknown as Methods)[method]!(...args);
     if (method === 'map') return { maps: result, event: socket.event };
     if (method === 'bind') this.#loop.activate(socket);
-    // An unbound socket has left the kernel's list, but its rings are still to be given back.
-    if (method === 'unbind') this.#sockets.set(number, socket);
-    if (method === 'close') this.#sockets.delete(number);
+    if (method === 'close') this.#sockets.delete(id);
     return result;
   }
 
+  /** Open sockets by their ids. */
   readonly #sockets = new Map<number, SoftSocket>();
+  #nextSocket = 0;
 }

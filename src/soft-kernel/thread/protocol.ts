@@ -8,7 +8,13 @@ export interface StartMessage {
   readonly doorbell: number;
 }
 
-/** A control call, of the kernel (socket undefined) or of one of its sockets. */
+/** How a socket is named: in messages by an id that no other ever has, in the doorbell by a number that is used again. */
+export interface SocketNames {
+  readonly id: number;
+  readonly number: number;
+}
+
+/** A control call, of the kernel (socket undefined) or of one of its sockets (by its id). */
 export interface CallMessage {
   readonly id: number;
   readonly socket: number | undefined;

@@ -17,10 +17,11 @@ import type {
 import { NEED_WAKEUP } from '../../ring/frame-rings.js';
 import type { Receive } from '../../steering/rules.js';
 import type { NicOptions } from '../nic-options.js';
+import { checkTimeout } from '../requests.js';
 import type { SoftSystem, StackStatistics } from '../system.js';
 import type { VethOptions } from '../veth-options.js';
 import { allocateDoorbell, Doorbell } from './doorbell.js';
-import type { AnswerMessage, KernelThread, ThreadHost } from './protocol.js';
+import type { AnswerMessage, KernelThread, SocketNames, ThreadHost } from './protocol.js';
 
 /** Address space that the kernel's thread gets for rings, page pool and devices, unless told otherwise. */
 const KERNEL_ARENA_BYTES = 2 ** 28;
@@ -67,8 +68,12 @@ export class ThreadedSoftKernel implements SoftSystem {
     if (this.#closed) return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed'));
     return new Promise((resolve, reject) => {
       const id = this.#nextCall++;
+      try {
+        this.#thread.post({ id, socket, method, args });
+      } catch (cause) {
+        throw new PacketError('INVALID_OPTION', `${method}: what it was called with is not plain data`, { cause });
+      }
       this.#calls.set(id, { resolve, reject });
-      this.#thread.post({ id, socket, method, args });
       this.#doorbell.wake();
     });
   }
@@ -123,8 +128,8 @@ export class ThreadedSoftKernel implements SoftSystem {
   }
 
   async socket(version: PacketVersion): Promise<KernelSocket> {
-    const number = await this.call<number>(undefined, 'socket', version);
-    return new ThreadSocket(this, this.#doorbell, number, version);
+    const names = await this.call<SocketNames>(undefined, 'socket', version);
+    return new ThreadSocket(this, this.#doorbell, names, version);
   }
 
   async close(): Promise<void> {
@@ -143,6 +148,8 @@ export class ThreadedSoftKernel implements SoftSystem {
 
 /** A socket of the kernel on the other thread. */
 class ThreadSocket implements KernelSocket {
+  readonly #id: number;
+  readonly #number: number;
   #maps: SocketMaps | undefined;
   #event = 0;
   readonly #i32: Int32Array;
@@ -150,49 +157,52 @@ class ThreadSocket implements KernelSocket {
   constructor(
     private readonly kernel: ThreadedSoftKernel,
     private readonly doorbell: Doorbell,
-    private readonly number: number,
+    { id, number }: SocketNames,
     readonly version: PacketVersion,
   ) {
+    this.#id = id;
+    this.#number = number;
     this.#i32 = kernel.arena.i32;
   }
 
   registerMemory(memory: MemoryRegistration): Promise<void> {
-    return this.kernel.call(this.number, 'registerMemory', memory);
+    return this.kernel.call(this.#id, 'registerMemory', memory);
   }
 
   createRings(rings: RingRequest): Promise<void> {
-    return this.kernel.call(this.number, 'createRings', rings);
+    return this.kernel.call(this.#id, 'createRings', rings);
   }
 
   async map(): Promise<SocketMaps> {
-    const { maps, event } = await this.kernel.call<{ maps: SocketMaps; event: number }>(this.number, 'map');
+    const { maps, event } = await this.kernel.call<{ maps: SocketMaps; event: number }>(this.#id, 'map');
     this.#maps = maps;
     this.#event = event >> 2;
     return maps;
   }
 
   bind(request: BindRequest): Promise<Binding> {
-    return this.kernel.call(this.number, 'bind', request);
+    return this.kernel.call(this.#id, 'bind', request);
   }
 
   steer(receive: Receive): Promise<void> {
-    return this.kernel.call(this.number, 'steer', receive);
+    return this.kernel.call(this.#id, 'steer', receive);
   }
 
   kick(_direction: Direction): void {
-    this.doorbell.kick(this.number);
+    this.doorbell.kick(this.#number);
   }
 
   /** Before sleeping: a kernel that has stopped polling must look at the rings once more. */
   #kickIfAsked(): void {
-    const { wakeReceive, wakeTransmit } = this.#maps!;
+    if (this.#maps === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
+    const { wakeReceive, wakeTransmit } = this.#maps;
     const asked = Atomics.load(this.#i32, wakeReceive >> 2) | Atomics.load(this.#i32, wakeTransmit >> 2);
-    if ((asked & NEED_WAKEUP) !== 0) this.doorbell.kick(this.number);
+    if ((asked & NEED_WAKEUP) !== 0) this.doorbell.kick(this.#number);
   }
 
   async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
     const { signal, spinNanoseconds = 0 } = options;
-    const deadline = performance.now() + (options.timeoutMilliseconds ?? Number.POSITIVE_INFINITY);
+    const deadline = performance.now() + checkTimeout(options.timeoutMilliseconds);
     if (spinNanoseconds > 0 && spin(ready, Math.min(deadline, performance.now() + spinNanoseconds / 1e6))) return true;
     // An abort wakes this thread's own wait: the kernel need not know.
     const wake = () => {
@@ -208,7 +218,7 @@ class ThreadSocket implements KernelSocket {
         const left = deadline - performance.now();
         if (left <= 0) return false;
         this.#kickIfAsked();
-        this.doorbell.awaitEvents(this.number);
+        this.doorbell.awaitEvents(this.#number);
         const waiting = Atomics.waitAsync(this.#i32, this.#event, seen, left);
         if (waiting.async) await waiting.value;
       }
@@ -218,7 +228,7 @@ class ThreadSocket implements KernelSocket {
   }
 
   waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
-    const deadline = performance.now() + options.timeoutMilliseconds;
+    const deadline = performance.now() + checkTimeout(options.timeoutMilliseconds);
     this.#kickIfAsked();
     if (options.how === 'busy') return spin(ready, deadline);
     for (;;) {
@@ -226,21 +236,21 @@ class ThreadSocket implements KernelSocket {
       if (ready()) return true;
       const left = deadline - performance.now();
       if (left <= 0) return false;
-      this.doorbell.awaitEvents(this.number);
+      this.doorbell.awaitEvents(this.#number);
       Atomics.wait(this.#i32, this.#event, seen, left);
     }
   }
 
   statistics(): Promise<KernelStatistics> {
-    return this.kernel.call(this.number, 'statistics');
+    return this.kernel.call(this.#id, 'statistics');
   }
 
   unbind(): Promise<void> {
-    return this.kernel.call(this.number, 'unbind');
+    return this.kernel.call(this.#id, 'unbind');
   }
 
   close(): Promise<void> {
-    return this.kernel.call(this.number, 'close');
+    return this.kernel.call(this.#id, 'close');
   }
 }
 

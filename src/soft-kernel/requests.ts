@@ -1,0 +1,77 @@
+import { checkInteger, PacketError } from '../errors.js';
+import type { BindRequest, PacketVersion, RingRequest } from '../kernel/contract.js';
+import { checkReceive, compileRule } from '../steering/compile-rules.js';
+import type { FlowRule, Receive } from '../steering/rules.js';
+
+// What applications ask for is copied and checked here, at the border, and trusted behind it. Types say nothing: whoever calls may
+// be plain JavaScript, or mean harm.
+
+/** Tuples that the rules of one call may come to: compiling one takes some 10 µs, during which no packet moves. */
+const MOST_TUPLES = 65536;
+/** An hour. */
+const LONGEST_RETIRE_MILLISECONDS = 3_600_000;
+
+/** Copies an argument, so that nobody can change it while or after it is checked. @throws PacketError INVALID_OPTION */
+export function copyArgument<T>(what: string, value: T): T {
+  if (typeof value !== 'object' || value === null) {
+    throw new PacketError('INVALID_OPTION', `${what}: ${String(value)} is not an object`);
+  }
+  try {
+    return structuredClone(value);
+  } catch (cause) {
+    throw new PacketError('INVALID_OPTION', `${what}: it is not plain data`, { cause });
+  }
+}
+
+/** @throws PacketError MODE_UNSUPPORTED */
+export function checkVersion(version: unknown, versions: readonly PacketVersion[]): PacketVersion {
+  const known = versions.find((one) => one === version);
+  if (known !== undefined) return known;
+  throw new PacketError('MODE_UNSUPPORTED', `there is no packet version ${String(version)}`, {
+    remedy: `there are ${versions.join(', ')}`,
+  });
+}
+
+/** Copies a request for rings. Sizes are checked when they are laid out. @throws PacketError INVALID_OPTION */
+export function checkRingRequest(given: RingRequest): RingRequest {
+  const request = copyArgument('rings', given);
+  const { retireMilliseconds } = request;
+  if (retireMilliseconds !== undefined) {
+    checkInteger('retireMilliseconds', retireMilliseconds, 0, LONGEST_RETIRE_MILLISECONDS);
+  }
+  return request;
+}
+
+/** Copies and checks all of a request that does not depend on the device. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
+export function checkBindRequest(given: BindRequest): BindRequest {
+  const request = copyArgument('bind request', given);
+  if (request.queue !== undefined) checkInteger('queue', request.queue, 0, 65535);
+  return { ...request, receive: checkRules(request.receive), segments: request.segments === true };
+}
+
+/** The same for what a bound socket is to receive from now on. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
+export function checkSteerRequest(given: Receive): Receive {
+  return checkRules(typeof given === 'string' ? given : copyArgument('receive', given));
+}
+
+/** Checks rule by rule, so that a list that asks for too much does not first use up time and memory. */
+function checkRules(receive: Receive): Receive {
+  if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive);
+  const rules: readonly FlowRule[] = receive;
+  let tuples = 0;
+  for (let i = 0; i < rules.length; i++) {
+    tuples += compileRule(rules[i]!, `receive[${i}]`).length;
+    if (tuples <= MOST_TUPLES) continue;
+    throw new PacketError('FLOW_TABLE_FULL', `receive: its rules come to more than ${MOST_TUPLES} tuples`, {
+      remedy: 'use fewer rules, or port ranges that start and end at powers of two: each part of a range takes a tuple',
+    });
+  }
+  return receive;
+}
+
+/** A time-out in milliseconds; Infinity for none. @throws PacketError INVALID_OPTION */
+export function checkTimeout(milliseconds: unknown): number {
+  if (milliseconds === undefined) return Number.POSITIVE_INFINITY;
+  if (typeof milliseconds === 'number' && !Number.isNaN(milliseconds)) return milliseconds;
+  throw new PacketError('INVALID_OPTION', `timeoutMilliseconds: ${String(milliseconds)} is not a number`);
+}

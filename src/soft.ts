@@ -1,0 +1,71 @@
+/**
+ * Everything that runs anywhere, browsers included: the soft kernel, packet sockets, batches, captures, packets. `tpacket4` itself
+ * adds what needs Node: threads, files, the Linux kernel.
+ *
+ * @module
+ */
+
+// Opening sockets, and what they work with
+export { Arena, type ArenaShare, type Region } from './arena/arena.js';
+// Capture files
+export {
+  type CaptureInterface,
+  type CapturePacket,
+  type CaptureReader,
+  LINKTYPE_ETHERNET,
+  LINKTYPE_LINUX_SLL,
+  LINKTYPE_LINUX_SLL2,
+  LINKTYPE_RAW,
+} from './capture-file/contract.js';
+export { CaptureStream, openCapture } from './capture-file/open-capture.js';
+export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
+// What goes wrong
+export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
+export { DROP_PLACES, type DropPlace, type InterfaceInfo, type Kernel, type Mode } from './kernel/contract.js';
+// Packets
+export {
+  type PacketOptions,
+  type TcpPacketOptions,
+  type UdpPacketOptions,
+  writeTcpPacket,
+  writeUdpPacket,
+} from './packet/build-packet.js';
+export {
+  formatIpAddress,
+  type IpAddress,
+  type IpPrefix,
+  parseIpAddress,
+  parseIpPrefix,
+  readIpAddress,
+} from './packet/ip-address.js';
+export { formatMacAddress, type MacAddress, parseMacAddress } from './packet/mac-address.js';
+export type { PayloadPattern } from './packet/payload.js';
+export type { FramePurpose } from './packet-buffer/frame-pool.js';
+export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
+export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PacketBatch } from './ring/packet-batch.js';
+export { RingCounters, type SocketRings } from './ring/socket-rings.js';
+export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
+export {
+  type Packet,
+  PacketSocket,
+  type RefusedMode,
+  type SocketMode,
+  type SocketStatistics,
+  type SocketWaitOptions,
+} from './socket/packet-socket.js';
+export { type Clock, HostClock, VirtualClock } from './soft-kernel/clock.js';
+export type { NicOptions } from './soft-kernel/nic-options.js';
+export { SoftKernel, type SoftKernelOptions } from './soft-kernel/soft-kernel.js';
+export type { SoftSystem, StackStatistics } from './soft-kernel/system.js';
+export type { ThreadHost } from './soft-kernel/thread/protocol.js';
+export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
+export type { VethOptions } from './soft-kernel/veth-options.js';
+// What a socket receives
+export type { FlowRule, Ports, Receive } from './steering/rules.js';
+// What soft devices hang on
+export type { FaultOptions } from './wire/fault-options.js';
+export type { GeneratorOptions } from './wire/generator.js';
+export type { NoWireOptions, RecordOptions, WireOptions } from './wire/options.js';
+export type { PatchOptions } from './wire/patch.js';
+export type { ReplayOptions } from './wire/replay.js';
+export { flowAddress, type TrafficOptions } from './wire/traffic.js';
