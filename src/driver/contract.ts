@@ -48,10 +48,11 @@ export interface Driver {
    */
   setEnds(queue: number, ends: QueueEnds | undefined): void;
   /**
-   * Device operation 2, the kick: takes what is posted at the queue's ends: packets to send, empty frames to receive into.
+   * Device operation 2, the kick: takes what is posted at the queue's ends: packets to send, empty frames to receive into, or
+   * both when no direction is named.
    * @returns frames taken
    */
-  service(queue: number): number;
+  service(queue: number, direction?: 'receive' | 'transmit'): number;
   /** Lets the device work for up to `budget` packets each way: wire, DMA, interrupts. Returns packets moved. */
   advance(now: number, budget: number): number;
   /** Serves the queues that have raised an interrupt, up to `budget` packets each (NAPI). Returns packets handled. */

@@ -124,9 +124,10 @@ export class NicDriver implements Driver {
     this.#nic.setMasked(pair, false);
   }
 
-  service(queue: number): number {
-    const state = this.#open(queue);
-    return this.#transmit(state) + this.#refill(state);
+  service(queue: number, direction?: 'receive' | 'transmit'): number {
+    const state = this.#queues[queue] ?? this.#open(queue);
+    const sent = direction === 'receive' ? 0 : this.#transmit(state);
+    return direction === 'transmit' ? sent : sent + this.#refill(state);
   }
 
   advance(now: number, budget: number): number {

@@ -140,7 +140,9 @@ test('what is not IP, cut off or random goes to some queue of RSS', () => {
   const spread = classifier();
   const random = new Random(4);
   const packets = Array.from({ length: 300 }, () => {
-    const packet = random.oneIn(2) ? new Uint8Array(random.between(1, 80)) : flow(random.below(50)).slice(0, random.between(1, 60));
+    const packet = random.oneIn(2)
+      ? new Uint8Array(random.between(1, 80))
+      : flow(random.below(50)).slice(0, random.between(1, 60));
     if (random.oneIn(2)) random.fill(packet, Math.min(12, packet.length), packet.length);
     return packet;
   });

@@ -221,6 +221,8 @@ test('interrupts: one when something is written back, none while masked, one mor
   bench.wire.arrive(...packets(2));
   bench.advance();
   assert.deepEqual(bench.nic.interrupts, [0], 'a queue is listed once');
+  bench.nic.setMasked(pair, false);
+  assert.deepEqual(bench.nic.interrupts, [0], 'unmasking does not repeat an interrupt that is pending');
   bench.nic.interrupts.length = 0;
   pair.pending = false;
   bench.nic.setMasked(pair, true);

@@ -339,7 +339,7 @@ export class SoftNic {
 
 /** The error for a queue that is not there. */
 export function noQueue(queue: number, queues: number, code: ErrorCode = 'NO_QUEUE'): PacketError {
-  return new PacketError(code, `queue ${queue} does not exist: the interface has ${queues} (0 to ${queues - 1})`, {
+  return new PacketError(code, `queue ${String(queue)} does not exist: the interface has ${queues} (0 to ${queues - 1})`, {
     remedy: 'bind to one of its queues',
   });
 }

@@ -8,7 +8,9 @@ function arrayOf(packets: readonly (readonly number[])[], first = 0): PacketArra
   const array = new PacketArray(16);
   array.start = array.current = array.end = first;
   for (const parts of packets) {
-    parts.forEach((length, i) => array.add(1000 + length, length, i < parts.length - 1 ? CONTINUES : 0, 0));
+    parts.forEach((length, i) => {
+      array.add(1000 + length, length, i < parts.length - 1 ? CONTINUES : 0, 0);
+    });
   }
   array.advance(array.outstanding);
   return array;
@@ -25,13 +27,21 @@ function walk(array: PacketArray, start: number, limit: number): number[][] {
 
 test('walking gives packet after packet, of one frame or several', () => {
   const array = arrayOf([[60], [100, 50, 7], [1500]]);
-  assert.deepEqual(walk(array, array.start, array.current), [[1, 60], [3, 157], [1, 1500]]);
+  assert.deepEqual(walk(array, array.start, array.current), [
+    [1, 60],
+    [3, 157],
+    [1, 1500],
+  ]);
 });
 
 test('walking works across the end of the array and of the index', () => {
   for (const first of [14, 0x7fffffff, -2]) {
     const array = arrayOf([[1, 2], [3], [4, 5, 6]], first | 0);
-    assert.deepEqual(walk(array, array.start, array.current), [[2, 3], [1, 3], [3, 15]]);
+    assert.deepEqual(walk(array, array.start, array.current), [
+      [2, 3],
+      [1, 3],
+      [3, 15],
+    ]);
   }
 });
 

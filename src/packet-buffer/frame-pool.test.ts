@@ -28,7 +28,9 @@ function takeAndGive({ buffer: share, holders, seed }: Job, arena: Arena): numbe
   const present = (holders >> 2) + buffer.frames;
   Atomics.add(arena.i32, present, 1);
   Atomics.notify(arena.i32, present);
-  for (let seen = 0; (seen = Atomics.load(arena.i32, present)) < THREADS; ) Atomics.wait(arena.i32, present, seen, 5000);
+  for (let seen = 1; seen < THREADS; seen = Atomics.load(arena.i32, present)) {
+    Atomics.wait(arena.i32, present, seen, 5000);
+  }
   for (let step = 0; step < 20_000; step++) {
     if (random.oneIn(2)) {
       const taken = buffer.pool.take(frames, 0, random.between(1, 32), random.pick(['receive', 'send'] as const));

@@ -32,7 +32,12 @@ test('frames are aligned to their size, so that a mask leads from a byte to its 
 });
 
 test('user headroom is rounded up to 64 and lies behind the 256 bytes of the kernel', () => {
-  for (const [headroom, rounded] of [[0, 0], [1, 64], [64, 64], [65, 128]] as const) {
+  for (const [headroom, rounded] of [
+    [0, 0],
+    [1, 64],
+    [64, 64],
+    [65, 128],
+  ] as const) {
     const buffer = create({ headroom });
     assert.equal(buffer.headroom, rounded);
     assert.equal(buffer.dataOffset, 256 + rounded);
@@ -88,7 +93,10 @@ test('close gives the memory back, once, and not while sockets are registered', 
   assert.throws(
     () => buffer.close(),
     (error: unknown) =>
-      error instanceof PacketError && error.code === 'BUFFER_IN_USE' && /1 socket/.test(error.message) && /close/.test(error.remedy!),
+      error instanceof PacketError &&
+      error.code === 'BUFFER_IN_USE' &&
+      /1 socket/.test(error.message) &&
+      /close/.test(error.remedy!),
   );
   buffer.drop();
   buffer.close();

@@ -129,7 +129,7 @@ for (const version of FRAME_VERSIONS) {
   });
 
   test(`${version}: random packets, in lists of any length: what arrives is what was sent, minus what was counted`, () => {
-    for (let seed = 1; seed <= 30; seed++) {
+    for (let seed = 1; seed <= 12; seed++) {
       const random = new Random(seed);
       const socket = new CopyMode({ version, ring: 64, segments: true, buffer: { frames: 256 } });
       let lost = 0;

@@ -148,7 +148,10 @@ for (const version of FRAME_VERSIONS) {
     const batch = received(socket, 512);
     assert.equal(batch.length, 512);
     if (version === 'xdp') socket.kernel.receive!.populate(socket.receiving, 512); // room in the fill ring
-    assert.equal(countStores(() => socket.user.release(batch)), 1);
+    assert.equal(
+      countStores(() => socket.user.release(batch)),
+      1,
+    );
     assert.equal(batch.length, 0);
     assert.equal(socket.kernel.receive!.populate(socket.receiving, 1024), 512);
   });
@@ -159,11 +162,18 @@ for (const version of FRAME_VERSIONS) {
     for (let i = 0; i < 20; i++) {
       socket.arrive([60, 60, 60, 60], i * 4);
       const batch = received(socket, 4);
-      assert.deepEqual(numbers(socket, batch), [0, 1, 2, 3].map((n) => i * 4 + n));
+      assert.deepEqual(
+        numbers(socket, batch),
+        [0, 1, 2, 3].map((n) => i * 4 + n),
+      );
       held.push(batch);
     }
     held.reverse().forEach((batch, i) => {
-      assert.deepEqual(numbers(socket, batch), [0, 1, 2, 3].map((n) => (19 - i) * 4 + n), 'the packets are still there');
+      assert.deepEqual(
+        numbers(socket, batch),
+        [0, 1, 2, 3].map((n) => (19 - i) * 4 + n),
+        'the packets are still there',
+      );
     });
     for (const batch of [held[7]!, held[3]!, held[12]!, ...held]) socket.user.release(batch);
     socket.finish();
@@ -231,7 +241,10 @@ for (const version of FRAME_VERSIONS) {
     for (let i = 0; i < 30; i++) {
       const batch = socket.allocated(8, i * 8);
       assert.equal(socket.user.send(batch), 8);
-      assert.deepEqual(socket.transmit(), [0, 1, 2, 3, 4, 5, 6, 7].map((n) => i * 8 + n));
+      assert.deepEqual(
+        socket.transmit(),
+        [0, 1, 2, 3, 4, 5, 6, 7].map((n) => i * 8 + n),
+      );
     }
     assert.equal(socket.kernel.counters.sent, 240);
     socket.finish();
@@ -278,7 +291,9 @@ for (const version of FRAME_VERSIONS) {
     assert.equal(socket.user.completions(batch), 5);
     assert.deepEqual(numbers(socket, batch), [10, 11, 12, 13, 14]);
     const expected =
-      version === 'v4' ? [OUTCOME_SENT, OUTCOME_SENT, OUTCOME_SENT, ENETDOWN, ENETDOWN] : Array(5).fill(OUTCOME_UNKNOWN);
+      version === 'v4'
+        ? [OUTCOME_SENT, OUTCOME_SENT, OUTCOME_SENT, ENETDOWN, ENETDOWN]
+        : Array(5).fill(OUTCOME_UNKNOWN);
     assert.deepEqual([...batch.outcome.subarray(0, 5)], expected);
     assert.equal(socket.user.counters.completed, 5);
     assert.equal(socket.user.counters.failed, version === 'v4' ? 2 : 0);
@@ -360,15 +375,18 @@ for (const version of FRAME_VERSIONS) {
     const socket = new Socket({ version, buffer: { frames: 64 }, segments: true });
     socket.user.largestPacket = 1514;
     const frame = (batch: PacketBatch, i: number) => batch.offset[i]! & socket.buffer.frameMask;
-    const wrong: [string, (batch: PacketBatch) => void][] = [
-      ['longer than the interface takes', (batch) => void (batch.size[1] = 1515)],
-      ['of no bytes', (batch) => void (batch.size[1] = 0)],
-      ['of fewer than no bytes', (batch) => void (batch.size[1] = -5)],
-      ['ends in the next frame', (batch) => void (batch.offset[1] = frame(batch, 1) + 2048 - 59)],
-      ['longer than the interface takes, over its frames', (batch) => {
-        batch.size.fill(800, 1, 3);
-        batch.flags[1] = PACKET_CONTINUES;
-      }],
+    const wrong: [string, (batch: PacketBatch) => unknown][] = [
+      ['longer than the interface takes', (batch) => batch.size.fill(1515, 1, 2)],
+      ['of no bytes', (batch) => batch.size.fill(0, 1, 2)],
+      ['of fewer than no bytes', (batch) => batch.size.fill(-5, 1, 2)],
+      ['ends in the next frame', (batch) => batch.offset.fill(frame(batch, 1) + 2048 - 59, 1, 2)],
+      [
+        'longer than the interface takes, over its frames',
+        (batch) => {
+          batch.size.fill(800, 1, 3);
+          batch.flags[1] = PACKET_CONTINUES;
+        },
+      ],
     ];
     wrong.forEach(([what, spoil], round) => {
       const batch = socket.allocated(4);
@@ -487,7 +505,10 @@ for (const version of FRAME_VERSIONS) {
       assert.equal(to.user.counters.copied, 1);
       assert.ok(bufferToo || from.poolIsWhole());
       for (const { offset, bytes } of [hog, from.region]) {
-        assert.equal(from.arena.u8.subarray(offset, offset + bytes).findIndex((byte) => byte !== 0x5a), -1);
+        assert.equal(
+          from.arena.u8.subarray(offset, offset + bytes).findIndex((byte) => byte !== 0x5a),
+          -1,
+        );
       }
     }
   });

@@ -7,7 +7,10 @@ test('a batch holds 64 packets unless told otherwise, 1 to 65536', () => {
   assert.equal(new PacketBatch().capacity, 64);
   assert.equal(new PacketBatch(65536).offset.length, 65536);
   for (const capacity of [0, -1, 65537, 1.5, Number.NaN]) {
-    assert.throws(() => new PacketBatch(capacity), { code: 'INVALID_OPTION', message: /batch capacity: .* 1 to 65536/ });
+    assert.throws(() => new PacketBatch(capacity), {
+      code: 'INVALID_OPTION',
+      message: /batch capacity: .* 1 to 65536/,
+    });
   }
 });
 

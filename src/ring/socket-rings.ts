@@ -48,6 +48,10 @@ export interface SocketRings {
 export class RingCounters {
   received = 0;
   sent = 0;
+  /** Calls of `receive` and `send`, and the system calls (kicks) they made; their ratio is what F1 is about. */
+  receiveCalls = 0;
+  sendCalls = 0;
+  kicks = 0;
   /** Frames the kernel handed back after sending, and how many of them with an error. */
   completed = 0;
   failed = 0;
@@ -59,8 +63,4 @@ export class RingCounters {
   unsendable = 0;
   /** Descriptors that the kernel handed back as invalid, or that named no frame of the buffer. */
   invalid = 0;
-  /** Calls of `receive` and `send`, and the system calls (kicks) they made; their ratio is what F1 is about. */
-  receiveCalls = 0;
-  sendCalls = 0;
-  kicks = 0;
 }

@@ -1,6 +1,6 @@
 import { NO_END } from '../driver/no-end.js';
 import { PacketError } from '../errors.js';
-import type { BindRequest, DropPlace, MemoryRegistration } from '../kernel/contract.js';
+import type { BindRequest, Direction, DropPlace, MemoryRegistration } from '../kernel/contract.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
@@ -13,8 +13,8 @@ import { Listener } from './packet-core.js';
 /** How a bound socket's rings hang on a device. */
 export interface Attachment {
   readonly queue: number | undefined;
-  /** Takes what the application has posted; returns frames taken. */
-  service(): number;
+  /** Takes what the application has posted, for both directions unless one is named; returns frames taken. */
+  service(direction?: Direction): number;
   /** Whether there is something for `service`. */
   posted(): boolean;
   steer(receive: Receive): void;
@@ -91,7 +91,7 @@ export function attachZeroCopy(
   if (rings.receive !== undefined) device.zeroCopyReceivers.add(queue);
   return {
     queue,
-    service: () => driver.service(queue),
+    service: (direction) => driver.service(queue, direction),
     posted: () => rings.transmitPosted() || rings.receivePosted(),
     steer: (receive) => steering.steer(receive),
     drops: () => ({ 'nic-no-descriptor': driver.statistics()[`rx_queue_${queue}_drops`] ?? 0 }),

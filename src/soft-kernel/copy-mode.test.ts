@@ -50,7 +50,10 @@ for (const mode of COPYING) {
   test(`${mode}: rules choose what is copied to the socket, and can change while traffic runs (Q4)`, async () => {
     const { kernel, far } = await joined();
     await using _ = kernel;
-    await using socket = await openSmall(kernel, 'near', { mode, receive: [{ protocol: 'udp', destinationPort: 103 }] });
+    await using socket = await openSmall(kernel, 'near', {
+      mode,
+      receive: [{ protocol: 'udp', destinationPort: 103 }],
+    });
     sendAll(far, numbered(20));
     assert.deepEqual(numbers(socket), [3, 13]);
     await socket.steer([{ protocol: 'udp', destinationPort: [104, 105] }, { etherType: 'arp' }]);
@@ -76,7 +79,11 @@ for (const mode of COPYING) {
       blockSize: 4096,
       buffer: { frames: 64 },
     });
-    await using socket = await openSmall(kernel, 'near', exclusive ? { mode, receive: [{ protocol: 'udp' }] } : { mode });
+    await using socket = await openSmall(
+      kernel,
+      'near',
+      exclusive ? { mode, receive: [{ protocol: 'udp' }] } : { mode },
+    );
     if (exclusive) await socket.steer([{ protocol: 'udp', destinationPort: [100, 104] }]); // the rest is for the lazy one
     const seen: number[] = [];
     for (let round = 0; round < 20; round++) {
@@ -86,7 +93,10 @@ for (const mode of COPYING) {
     assert.equal(seen.length, exclusive ? 200 : 400);
     const { drops } = await lazy.statistics();
     assert.ok(drops['fill-ring-empty']! + drops['receive-ring-full']! > 0);
-    assert.deepEqual(Object.values((await socket.statistics()).drops).filter((count) => count > 0), []);
+    assert.deepEqual(
+      Object.values((await socket.statistics()).drops).filter((count) => count > 0),
+      [],
+    );
   });
 
   test(`${mode}: what is sent is on its way when send returns, and the frames come back`, async () => {
@@ -159,7 +169,11 @@ test('sockets that share a packet buffer get a copy each, in frames of their own
 test('thousands of sockets share queues; each gets its own flow, whatever the others do (Q4)', async () => {
   await using kernel = softKernel(2 ** 29);
   const count = 2000;
-  await kernel.addNic({ name: 'soft0', queues: 2, wire: { kind: 'generator', packets: count, flows: count, packetsPerSecond: 1e6 } });
+  await kernel.addNic({
+    name: 'soft0',
+    queues: 2,
+    wire: { kind: 'generator', packets: count, flows: count, packetsPerSecond: 1e6 },
+  });
   const buffer = PacketBuffer.create({ arena: kernel.arena, frames: 32768, sendFrames: 0 });
   const rule = (flow: number) => [{ protocol: 'udp', source: flowAddress(flow) }] as const;
   const sockets = await Promise.all(

@@ -34,7 +34,10 @@ class Bench extends RingPair {
   post(...packets: readonly (readonly number[])[]): Buffer[] {
     const random = new Random(packets.length);
     const batch = new PacketBatch(64);
-    this.user.allocate(batch, packets.reduce((sum, parts) => sum + parts.length, 0));
+    this.user.allocate(
+      batch,
+      packets.reduce((sum, parts) => sum + parts.length, 0),
+    );
     let at = 0;
     const bytes = packets.map((parts) => {
       const pieces = parts.map((length, i) => {
@@ -93,7 +96,13 @@ for (const version of FRAME_VERSIONS) {
   });
 
   test(`${version}: long packets and packets of several frames are laid out anew over page-pool frames`, () => {
-    const bench = new Bench({ version, ring: 64, segments: true, largest: 9022, buffer: { frames: 128, frameSize: 4096, sendFrames: 100 } });
+    const bench = new Bench({
+      version,
+      ring: 64,
+      segments: true,
+      largest: 9022,
+      buffer: { frames: 128, frameSize: 4096, sendFrames: 100 },
+    });
     const sent = bench.post([3800], [100, 200, 300], [3800, 3800, 1400], [60], Array<number>(18).fill(400));
     assert.equal(bench.transmitter.service(), 1 + 3 + 3 + 1 + 18);
     assert.deepEqual(bench.sendAll(), sent);
@@ -127,7 +136,6 @@ for (const version of FRAME_VERSIONS) {
   test(`${version}: an exhausted arena holds packets up, and spoils none`, () => {
     const arena = Arena.create(2 ** 22);
     const bench = new Bench({ version, arena, ring: 16 });
-    const taken: number[] = [];
     const left = arena.freeBytes - 4096 * 4;
     const hog = left > 0 ? arena.allocate(left) : undefined;
     const sent = bench.post([60], [61]);
@@ -137,7 +145,6 @@ for (const version of FRAME_VERSIONS) {
     if (hog !== undefined) arena.free(hog);
     assert.equal(bench.transmitter.service(), 2);
     assert.deepEqual(bench.sendAll(), sent);
-    assert.deepEqual(taken, []);
   });
 
   test(`${version}: a socket that closes while packets are on their way: they are sent, and nobody is told`, () => {
@@ -157,7 +164,14 @@ for (const version of FRAME_VERSIONS) {
   test(`${version}: random packets come out as they went in`, () => {
     for (let seed = 1; seed <= 20; seed++) {
       const random = new Random(seed);
-      const bench = new Bench({ version, ring: 64, segments: true, largest: 6000, queueEntries: 64, buffer: { frames: 256, sendFrames: 200 } });
+      const bench = new Bench({
+        version,
+        ring: 64,
+        segments: true,
+        largest: 6000,
+        queueEntries: 64,
+        buffer: { frames: 256, sendFrames: 200 },
+      });
       const expected: Buffer[] = [];
       const got: Buffer[] = [];
       for (let round = 0; round < 30; round++) {

@@ -59,7 +59,10 @@ class Bench {
 
   /** Packets arrive on a queue. */
   arrive(packets: readonly UdpFlow[], queue = 0): void {
-    this.arriveParts(packets.map((flow) => [udpPacket(flow)]), queue);
+    this.arriveParts(
+      packets.map((flow) => [udpPacket(flow)]),
+      queue,
+    );
   }
 
   arriveParts(packets: readonly (readonly Uint8Array[])[], queue = 0): void {
@@ -109,7 +112,14 @@ test('a tap of one queue hears that queue only', () => {
   const ruled = bench.listen([{ protocol: 'udp' }], { queue: 1 });
   bench.arrive(flows(2), 0);
   bench.arrive(flows(2, 10), 1);
-  assert.deepEqual([all.numbers, one.numbers, ruled.numbers], [[0, 1, 10, 11], [10, 11], [10, 11]]);
+  assert.deepEqual(
+    [all.numbers, one.numbers, ruled.numbers],
+    [
+      [0, 1, 10, 11],
+      [10, 11],
+      [10, 11],
+    ],
+  );
 });
 
 test('"none" hears nothing', () => {
@@ -121,7 +131,9 @@ test('"none" hears nothing', () => {
 
 test('rules: each socket gets what its rules match, once, however many of them match, and in order', () => {
   const bench = new Bench();
-  const odd = bench.listen([101, 103, 105, 107, 109].map((destinationPort) => ({ destinationPort, protocol: 'udp' as const })));
+  const odd = bench.listen(
+    [101, 103, 105, 107, 109].map((destinationPort) => ({ destinationPort, protocol: 'udp' as const })),
+  );
   const twice = bench.listen([{ protocol: 'udp' }, { destinationPort: 102 }, { port: 102 }]);
   const never = bench.listen([{ protocol: 'tcp' }]);
   bench.arrive(flows(20));
@@ -207,7 +219,10 @@ test('thousands of sockets, a rule each: every packet finds its own', () => {
   const bench = new Bench();
   const count = 3000;
   const sockets = Array.from({ length: count }, (_, i) =>
-    bench.listen([{ protocol: 'udp', source: `10.2.${i >> 8}.${i & 255}` }], i % 2 === 0 ? {} : { queue: 0, exclusive: true }),
+    bench.listen(
+      [{ protocol: 'udp', source: `10.2.${i >> 8}.${i & 255}` }],
+      i % 2 === 0 ? {} : { queue: 0, exclusive: true },
+    ),
   );
   const random = new Random(6);
   for (let round = 0; round < 10; round++) {
@@ -222,7 +237,9 @@ test('thousands of sockets, a rule each: every packet finds its own', () => {
     sockets.reduce((sum, { numbers }) => sum + numbers.length, 0),
     600,
   );
-  sockets.forEach(({ numbers }, i) => assert.ok(numbers.every((number) => number === i)));
+  sockets.forEach(({ numbers }, i) => {
+    assert.ok(numbers.every((number) => number === i));
+  });
 });
 
 test('one socket whose rules match thousands of packets in one batch gets all of them', () => {

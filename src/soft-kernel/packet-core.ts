@@ -2,11 +2,12 @@ import { PacketError } from '../errors.js';
 import {
   createFlowKey,
   FLOW_DESTINATION,
-  FLOW_KEY_WORDS,
   FLOW_LINK,
   FLOW_NETWORK,
   FLOW_PORTS,
   FLOW_SOURCE,
+  FLOW_VERSION_MASK,
+  FLOW_VERSION_SHIFT,
   type FlowKey,
   parseFlowKey,
 } from '../packet/flow-key.js';
@@ -30,7 +31,8 @@ const NETWORK = FLOW_NETWORK;
 const PORTS = FLOW_PORTS;
 const SOURCE = FLOW_SOURCE;
 const DESTINATION = FLOW_DESTINATION;
-const KEY_WORDS = FLOW_KEY_WORDS;
+const VERSION = FLOW_VERSION_MASK;
+const VERSION_6 = 6 << FLOW_VERSION_SHIFT;
 
 /** A socket in copy mode, as the packet core sees it. */
 export class Listener {
@@ -83,8 +85,8 @@ export class PacketCore {
   readonly #u8: Uint8Array;
   readonly #list = new PacketList(LIST);
   /** Flow of the packet at hand, and of the one before: most packets are of the same, and so for the same sockets. */
-  #key = createFlowKey();
-  #previousKey = createFlowKey();
+  readonly #key = createFlowKey();
+  readonly #otherKey = createFlowKey();
   /** As many as there are listeners. */
   #matches = new Int32Array(64);
   readonly #listeners: (Listener | undefined)[] = [];
@@ -231,19 +233,21 @@ export class PacketCore {
     const matches = this.#matches;
     const listeners = this.#listeners;
     const u8 = this.#u8;
+    let key = this.#key;
+    let previous = this.#otherKey;
     let owner = taker;
     let found = -1; // of the flow before: not looked up yet
     let i = from;
     while (i !== end && list.count < LIST - MOST) {
       const at = i & mask;
-      const key = this.#key;
       parseFlowKey(u8, address[at]!, length[at]!, key);
-      if (found < 0 || !equalKeys(key, this.#previousKey)) {
+      if (found < 0 || !equalKeys(key, previous)) {
         owner = this.#takerOf(queue, key) ?? taker;
         found = owner === undefined ? this.#tapsOf(queue, key) : 0;
       }
-      this.#key = this.#previousKey;
-      this.#previousKey = key;
+      const parsed = key;
+      key = previous;
+      previous = parsed;
       let last = i;
       while ((flags[last & mask]! & CONTINUES_NEXT) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
       if (owner !== undefined) this.#gather(owner, array, i, last);
@@ -323,10 +327,16 @@ export class PacketCore {
   }
 }
 
-/** Whether two packets are of one flow. Written out for what IPv4 has: a loop over all words costs twice as much. */
+/** Whether two packets are of one flow. Only IPv6 fills the words that come last. */
 function equalKeys(a: FlowKey, b: FlowKey): boolean {
   if (a[SOURCE] !== b[SOURCE] || a[DESTINATION] !== b[DESTINATION] || a[PORTS] !== b[PORTS]) return false;
   if (a[NETWORK] !== b[NETWORK] || a[LINK] !== b[LINK]) return false;
-  for (let word = SOURCE + 1; word < KEY_WORDS; word++) if (a[word] !== b[word]) return false;
+  return (a[NETWORK]! & VERSION) !== VERSION_6 || equalAddresses(a, b);
+}
+
+function equalAddresses(a: FlowKey, b: FlowKey): boolean {
+  for (let word = 0; word < 4; word++) {
+    if (a[SOURCE + word] !== b[SOURCE + word] || a[DESTINATION + word] !== b[DESTINATION + word]) return false;
+  }
   return true;
 }

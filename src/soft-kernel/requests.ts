@@ -1,5 +1,5 @@
 import { checkInteger, PacketError } from '../errors.js';
-import type { BindRequest, PacketVersion, RingRequest } from '../kernel/contract.js';
+import type { BindRequest, MemoryRegistration, PacketVersion, RingRequest } from '../kernel/contract.js';
 import { checkReceive, compileRule } from '../steering/compile-rules.js';
 import type { FlowRule, Receive } from '../steering/rules.js';
 
@@ -11,11 +11,31 @@ const MOST_TUPLES = 65536;
 /** An hour. */
 const LONGEST_RETIRE_MILLISECONDS = 3_600_000;
 
-/** Copies an argument, so that nobody can change it while or after it is checked. @throws PacketError INVALID_OPTION */
-export function copyArgument<T>(what: string, value: T): T {
-  if (typeof value !== 'object' || value === null) {
-    throw new PacketError('INVALID_OPTION', `${what}: ${String(value)} is not an object`);
+/** Any value as messages show it. */
+export function show(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value); // a bigint, or something that contains itself
   }
+}
+
+/** @throws PacketError INVALID_OPTION */
+export function expectObject(what: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new PacketError('INVALID_OPTION', `${what}: ${String(value)} is not an object`);
+}
+
+/** The four numbers of a registration, which may be a whole packet buffer; unchecked. @throws PacketError INVALID_OPTION */
+export function copyMemory(memory: MemoryRegistration): MemoryRegistration {
+  expectObject('packet buffer', memory);
+  const { base, frames, frameSize, headroom } = memory;
+  return { base, frames, frameSize, headroom };
+}
+
+/** Copies an argument, so that nobody can change it while or after it is checked. @throws PacketError INVALID_OPTION */
+function copyArgument<T>(what: string, value: T): T {
+  expectObject(what, value);
   try {
     return structuredClone(value);
   } catch (cause) {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { numberOf, udpPacket } from '../../test/support/packets.js';
 import { poolIsWhole } from '../../test/support/pool.js';
 import { Arena, type Region } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
+import type { MemoryRegistration } from '../kernel/contract.js';
 import { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { PacketBatch } from '../ring/packet-batch.js';
 import { type OpenSocketOptions, openSocket } from '../socket/open-socket.js';
@@ -25,8 +26,15 @@ function open(kernel: SoftKernel, options: Partial<OpenSocketOptions> = {}): Pro
   return openSocket({ kernel, interface: 'soft0', receive: 'all', ring: 64, buffer: SMALL, ...options });
 }
 
+/** Memory for 64 frames, as a program registers it. */
+function memoryOf(kernel: SoftKernel): MemoryRegistration {
+  const { offset } = kernel.arena.allocate(64 * 2048);
+  return { base: offset, frames: 64, frameSize: 2048, headroom: 0 };
+}
+
 function refused(code: string, text: RegExp) {
-  return (error: unknown) => error instanceof PacketError && error.code === code && text.test(`${error.message} ${error.remedy}`);
+  return (error: unknown) =>
+    error instanceof PacketError && error.code === code && text.test(`${error.message} ${error.remedy}`);
 }
 
 test('a NIC is described as it was asked for', async () => {
@@ -95,7 +103,7 @@ test('set-up calls out of order are refused, and say what comes before', async (
   await assert.rejects(socket.steer('all'), wrong(/bind comes before/));
   await socket.createRings({ receive: 64, transmit: 64 });
   await assert.rejects(socket.map(), wrong(/registerMemory/));
-  const memory = { base: 2 ** 20, frames: 64, frameSize: 2048, headroom: 0 };
+  const memory = memoryOf(kernel);
   await socket.registerMemory(memory);
   await assert.rejects(socket.registerMemory(memory), wrong(/already/));
   await socket.map();
@@ -114,13 +122,13 @@ test('set-up calls out of order are refused, and say what comes before', async (
 
 test('memory that frames cannot lie in is refused: outside the arena, unaligned, of odd sizes', async () => {
   await using kernel = await kernelWith();
-  const good = { base: 2 ** 20, frames: 64, frameSize: 2048, headroom: 64 };
+  const good = { ...memoryOf(kernel), headroom: 64 };
   const size = kernel.arena.u8.length;
   for (const change of [
     { base: 0 },
     { base: -2048 },
-    { base: 2 ** 20 + 1024 },
-    { base: 2 ** 20 + 0.5 },
+    { base: good.base + 1024 },
+    { base: good.base + 0.5 },
     { base: size - 2048 },
     { base: Number.NaN },
     { frames: 0 },
@@ -133,16 +141,23 @@ test('memory that frames cannot lie in is refused: outside the arena, unaligned,
     { headroom: '64' as unknown as number },
   ]) {
     const socket = await kernel.socket('xdp');
-    await assert.rejects(socket.registerMemory({ ...good, ...change }), refused('INVALID_OPTION', /packet buffer/), JSON.stringify(change));
+    await assert.rejects(
+      socket.registerMemory({ ...good, ...change }),
+      refused('INVALID_OPTION', /packet buffer/),
+      JSON.stringify(change),
+    );
     await socket.close();
   }
+  const socket = await kernel.socket('xdp');
+  await socket.registerMemory(good);
+  await socket.close();
 });
 
 test('ring sizes are checked by the kernel, too', async () => {
   await using kernel = await kernelWith();
   for (const receive of [7, 12, 131072, -8, 1.5]) {
     const socket = await kernel.socket('v4');
-    await socket.registerMemory({ base: 2 ** 20, frames: 64, frameSize: 2048, headroom: 0 });
+    await socket.registerMemory(memoryOf(kernel));
     await socket.createRings({ receive, transmit: 64 });
     await assert.rejects(socket.map(), refused('INVALID_OPTION', /receive ring/));
     await socket.close();
@@ -162,12 +177,22 @@ async function trace(mode: OpenSocketOptions['mode']): Promise<unknown[]> {
     const socket = round % 3 === 0 ? a : b;
     if (socket.receive(batch) === 0) await socket.wait({ timeoutMilliseconds: 1 });
     for (let i = 0; i < batch.length; i++) {
-      seen.push([numberOf(socket.bytes, batch.offset[i]!), batch.offset[i]! - socket.buffer.base, batch.size[i], kernel.now]);
+      seen.push([
+        numberOf(socket.bytes, batch.offset[i]!),
+        batch.offset[i]! - socket.buffer.base,
+        batch.size[i],
+        kernel.now,
+      ]);
     }
     if (round % 2 === 0) socket.send(batch);
     socket.release(batch);
   }
-  seen.push(await a.statistics(), await b.statistics(), await kernel.deviceStatistics('soft0'), await kernel.stackStatistics('soft0'));
+  seen.push(
+    await a.statistics(),
+    await b.statistics(),
+    await kernel.deviceStatistics('soft0'),
+    await kernel.stackStatistics('soft0'),
+  );
   return seen;
 }
 
@@ -361,7 +386,9 @@ test('sockets closed after their kernel: their frames come back, and nothing els
   await kernel.addNic({ name: 'soft0', queues: 4 });
   const buffers = Array.from({ length: 4 }, () => PacketBuffer.create({ arena, ...SMALL }));
   const sockets = await Promise.all(
-    (['v4', 'v4-zc', 'xdp-copy', 'xdp-zc'] as const).map((mode, i) => open(kernel, { mode, queue: i, buffer: buffers[i]! })),
+    (['v4', 'v4-zc', 'xdp-copy', 'xdp-zc'] as const).map((mode, i) =>
+      open(kernel, { mode, queue: i, buffer: buffers[i]! }),
+    ),
   );
   const batch = new PacketBatch(4);
   for (const socket of sockets) {
@@ -388,7 +415,10 @@ test('sockets closed after their kernel: their frames come back, and nothing els
     socket.buffer.close();
   }
   for (const { offset, bytes } of hogs) {
-    assert.equal(arena.u8.subarray(offset, offset + bytes).findIndex((byte) => byte !== 0x5a), -1);
+    assert.equal(
+      arena.u8.subarray(offset, offset + bytes).findIndex((byte) => byte !== 0x5a),
+      -1,
+    );
   }
   for (const hog of hogs) arena.free(hog);
   assert.equal(arena.freeBytes, free);

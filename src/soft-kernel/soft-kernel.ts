@@ -1,7 +1,7 @@
 import { Arena, type Region } from '../arena/arena.js';
 import { NicDriver } from '../driver/nic-driver.js';
 import { PacketError } from '../errors.js';
-import type { BlockingWaitOptions, InterfaceInfo, Mode, PacketVersion, WaitOptions } from '../kernel/contract.js';
+import type { BlockingWaitOptions, Direction, InterfaceInfo, Mode, PacketVersion, WaitOptions } from '../kernel/contract.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
 import { type WireSurroundings, wireStatistics } from '../wire/options.js';
@@ -10,7 +10,7 @@ import { Device } from './device.js';
 import { KernelMemory } from './kernel-memory.js';
 import { buildNic, type NicOptions } from './nic-options.js';
 import { PagePool } from './page-pool.js';
-import { checkTimeout, checkVersion } from './requests.js';
+import { checkTimeout, checkVersion, expectObject, show } from './requests.js';
 import { SoftSocket } from './soft-socket.js';
 import type { SoftSystem, StackStatistics } from './system.js';
 import { buildVeth, checkVethNames, type VethOptions } from './veth-options.js';
@@ -72,6 +72,7 @@ export class SoftKernel implements SoftSystem {
 
   /** Adds a soft NIC. @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
   async addNic(options: NicOptions): Promise<InterfaceInfo> {
+    expectObject('options', options);
     this.#expectNew(options.name);
     const device = this.#newDevice();
     buildNic(this.memory.arena, device, options, this.#around);
@@ -80,6 +81,7 @@ export class SoftKernel implements SoftSystem {
 
   /** Adds a veth pair (K5). @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
   async addVeth(options: VethOptions): Promise<[InterfaceInfo, InterfaceInfo]> {
+    expectObject('options', options);
     for (const name of checkVethNames(options)) this.#expectNew(name);
     const devices = [this.#newDevice(), this.#newDevice()] as const;
     buildVeth(this.memory.arena, devices, options);
@@ -100,7 +102,7 @@ export class SoftKernel implements SoftSystem {
     if (typeof name !== 'string' || name.length === 0 || name.length > 64) {
       throw new PacketError(
         'INVALID_OPTION',
-        `name: ${JSON.stringify(name)} is not an interface name of 1 to 64 characters`,
+        `name: ${show(name)} is not an interface name of 1 to 64 characters`,
       );
     }
     if (this.#devices.has(name)) {
@@ -249,8 +251,8 @@ export class SoftKernel implements SoftSystem {
   }
 
   /** A socket asks to be looked at; inline, this is where the kernel gets its time from. */
-  kick(socket: SoftSocket): void {
-    socket.service();
+  kick(socket: SoftSocket, direction: Direction): void {
+    socket.service(direction);
     this.step();
   }
 

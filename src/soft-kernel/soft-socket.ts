@@ -23,7 +23,7 @@ import { V4KernelRings } from '../ring/v4/kernel.js';
 import { XdpKernelRings } from '../ring/xdp/kernel.js';
 import type { Receive } from '../steering/rules.js';
 import { type Attachment, attachCopying, attachZeroCopy } from './attachment.js';
-import { checkBindRequest, checkRingRequest, checkSteerRequest, copyArgument } from './requests.js';
+import { checkBindRequest, checkRingRequest, checkSteerRequest, copyMemory } from './requests.js';
 import { allocateRings, type RingMemory } from './ring-memory.js';
 import type { SoftKernel } from './soft-kernel.js';
 
@@ -64,7 +64,7 @@ export class SoftSocket implements KernelSocket {
   async registerMemory(memory: MemoryRegistration): Promise<void> {
     this.#expect(this.version === 'v4' || this.version === 'xdp', `${this.version} sockets have no packet buffer`);
     this.#expect(this.#memory === undefined, 'a packet buffer is registered already');
-    const { base, frames, frameSize, headroom } = copyArgument('packet buffer', memory);
+    const { base, frames, frameSize, headroom } = copyMemory(memory);
     const size = this.kernel.arena.u8.length;
     const whole = [base, frames, frameSize, headroom].every((value) => Number.isInteger(value) && value >= 0);
     if (
@@ -159,8 +159,8 @@ export class SoftSocket implements KernelSocket {
   // The kernel's loop
 
   /** Takes what the application has posted. Returns frames taken. */
-  service(): number {
-    return this.#attachment === undefined ? 0 : this.#attachment.service();
+  service(direction?: Direction): number {
+    return this.#attachment === undefined ? 0 : this.#attachment.service(direction);
   }
 
   /** Hands over what has waited long enough (V3). */
@@ -209,8 +209,8 @@ export class SoftSocket implements KernelSocket {
 
   // The application's side, when the kernel runs inline
 
-  kick(_direction: Direction): void {
-    this.kernel.kick(this);
+  kick(direction: Direction): void {
+    this.kernel.kick(this, direction);
   }
 
   wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {

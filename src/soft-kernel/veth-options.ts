@@ -3,6 +3,7 @@ import { VethDriver } from '../driver/veth-driver.js';
 import { checkInteger, PacketError } from '../errors.js';
 import { parseMacAddress } from '../packet/mac-address.js';
 import type { Device } from './device.js';
+import { show } from './requests.js';
 
 /** A veth pair, as plain data: two devices, each the other's wire (K5). */
 export interface VethOptions {
@@ -53,10 +54,10 @@ export function checkVethNames({ names }: VethOptions): readonly [string, string
 
 function pair<T>(option: string, value: readonly [T, T]): readonly [T, T] {
   if (Array.isArray(value) && value.length === 2) return value;
-  throw new PacketError('INVALID_OPTION', `${option}: ${JSON.stringify(value)} is not a pair, one for each end`);
+  throw new PacketError('INVALID_OPTION', `${option}: ${show(value)} is not a pair, one for each end`);
 }
 
 function checkMac(mac: string): string {
   if (typeof mac === 'string' && parseMacAddress(mac) !== undefined) return mac;
-  throw new PacketError('INVALID_OPTION', `macs: ${JSON.stringify(mac)} is not a link-layer address`);
+  throw new PacketError('INVALID_OPTION', `macs: ${show(mac)} is not a link-layer address`);
 }

@@ -45,7 +45,10 @@ for (const mode of ZERO_COPY) {
     await kernel.addNic({ name: 'soft0', queues: 2 });
     const first = await openSmall(kernel, 'soft0', { mode, queue: 1 });
     for (const other of ZERO_COPY) {
-      await assert.rejects(openSmall(kernel, 'soft0', { mode: other, queue: 1 }), refused('QUEUE_BUSY', /queue 1 of soft0/));
+      await assert.rejects(
+        openSmall(kernel, 'soft0', { mode: other, queue: 1 }),
+        refused('QUEUE_BUSY', /queue 1 of soft0/),
+      );
     }
     await using beside = await openSmall(kernel, 'soft0', { mode, queue: 0 });
     assert.equal(beside.queue, 0);
@@ -65,7 +68,10 @@ for (const mode of ZERO_COPY) {
   test(`${mode}: frames must hold what the device may bring, or packets may span several (F9)`, async () => {
     await using kernel = softKernel();
     await kernel.addNic({ name: 'soft0', mtu: 9000, wire: { kind: 'generator', size: 9018, count: 20 } });
-    await assert.rejects(openSmall(kernel, 'soft0', { mode }), refused('FRAME_TOO_SMALL', /9022 bytes, frames room for 1792/));
+    await assert.rejects(
+      openSmall(kernel, 'soft0', { mode }),
+      refused('FRAME_TOO_SMALL', /9022 bytes, frames room for 1792/),
+    );
     {
       await using sender = await openSmall(kernel, 'soft0', { mode, receive: 'none' });
       assert.equal(sender.largestPacket, 9022, 'a sender has no frames to fill');
@@ -74,7 +80,10 @@ for (const mode of ZERO_COPY) {
     assert.equal(drain(socket), 20 * 6);
     await kernel.addNic({ name: 'soft1', mtu: 16000 });
     const buffer = { frames: 64, headroom: 1728 - 64 };
-    await assert.rejects(openSmall(kernel, 'soft1', { mode, segments: true, buffer }), refused('FRAME_TOO_SMALL', /18 frames/));
+    await assert.rejects(
+      openSmall(kernel, 'soft1', { mode, segments: true, buffer }),
+      refused('FRAME_TOO_SMALL', /18 frames/),
+    );
     await using large = await openSmall(kernel, 'soft1', { mode, buffer: { frames: 64, frameSize: 32768 } });
     assert.equal(large.mode.got, mode);
   });
@@ -91,7 +100,10 @@ for (const mode of ZERO_COPY) {
     const seen = new Set<number>();
     const packets = drain(socket, (offset) => seen.add(flowOf(socket.bytes, offset)), 200);
     assert.equal(packets, 30);
-    assert.deepEqual([...seen].sort((a, b) => a - b), mine);
+    assert.deepEqual(
+      [...seen].sort((a, b) => a - b),
+      mine,
+    );
     assert.equal((await kernel.stackStatistics('soft0')).packets, 610);
   });
 
@@ -116,14 +128,22 @@ for (const mode of ZERO_COPY) {
     await assert.rejects(openSmall(kernel, 'full', { mode, queue: 0, receive: rules }), refused('FLOW_TABLE_FULL'));
     kernel.run(100);
     const statistics = await kernel.deviceStatistics('full');
-    assert.ok(statistics.rx_queue_0_packets! > 0 && statistics.rx_queue_1_packets! > 0, 'RSS still spreads to both queues');
+    assert.ok(
+      statistics.rx_queue_0_packets! > 0 && statistics.rx_queue_1_packets! > 0,
+      'RSS still spreads to both queues',
+    );
     await using socket = await openSmall(kernel, 'full', { mode, queue: 0, receive: rules.slice(0, 2) });
     assert.equal(socket.mode.got, mode, 'what the refused attempt had added is gone');
   });
 
   test(`${mode}: a refused change of rules changes nothing`, async () => {
     await using kernel = softKernel();
-    await kernel.addNic({ name: 'soft0', queues: 2, rules: 3, wire: { ...generator, count: 2000, packetsPerSecond: 1e6 } });
+    await kernel.addNic({
+      name: 'soft0',
+      queues: 2,
+      rules: 3,
+      wire: { ...generator, count: 2000, packetsPerSecond: 1e6 },
+    });
     const rule = (flow: number) => ({ protocol: 'udp', source: flowAddress(flow) }) as const;
     await using ruled = await openSmall(kernel, 'soft0', { mode, queue: 1, receive: [rule(5)] });
     await assert.rejects(ruled.steer([rule(1), rule(2), rule(3)]), refused('FLOW_TABLE_FULL'));
@@ -141,7 +161,8 @@ for (const mode of ZERO_COPY) {
   test(`${mode}: flows move between sockets while traffic runs; none comes to the wrong one (Q4)`, async () => {
     await using kernel = softKernel();
     await kernel.addNic({ name: 'soft0', queues: 3, wire: { ...generator, flows: 16, packetsPerSecond: 5e6 } });
-    const rules = (flows: readonly number[]) => flows.map((flow) => ({ protocol: 'udp', source: flowAddress(flow) }) as const);
+    const rules = (flows: readonly number[]) =>
+      flows.map((flow) => ({ protocol: 'udp', source: flowAddress(flow) }) as const);
     const owners = [
       [0, 1, 2, 3],
       [8, 9],
@@ -205,7 +226,11 @@ for (const mode of ZERO_COPY) {
     for (let round = 0; round < 10; round++) {
       const sockets = await Promise.all([0, 1].map((queue) => openSmall(kernel, 'soft0', { mode, queue, buffer })));
       for (const socket of sockets) drain(socket, undefined, round);
-      for (const socket of sockets) sendAll(socket, Array.from({ length: 40 }, () => udpPacket()));
+      for (const socket of sockets)
+        sendAll(
+          socket,
+          Array.from({ length: 40 }, () => udpPacket()),
+        );
       const held = new PacketBatch(16);
       sockets[0]!.receive(held);
       kernel.run(round);
@@ -299,7 +324,12 @@ test('a queue that works for a socket in place gives an AF_XDP socket in copy mo
 
 test('thousands of sockets with a queue and a rule each; afterwards their queues hold no memory', async () => {
   await using kernel = softKernel(2 ** 29);
-  await kernel.addNic({ name: 'soft0', queues: 4096, ring: 64, wire: { kind: 'generator', packets: 4096, flows: 4096, count: 8192, packetsPerSecond: 1e6 } });
+  await kernel.addNic({
+    name: 'soft0',
+    queues: 4096,
+    ring: 64,
+    wire: { kind: 'generator', packets: 4096, flows: 4096, count: 8192, packetsPerSecond: 1e6 },
+  });
   const buffer = PacketBuffer.create({ arena: kernel.arena, frames: 65536, sendFrames: 0 });
   const free = kernel.arena.freeBytes;
   const sockets: PacketSocket[] = [];
@@ -319,7 +349,13 @@ test('thousands of sockets with a queue and a rule each; afterwards their queues
   assert.ok(poolIsWhole(buffer));
   // Copy mode still has pages to work with.
   await using copier = await openSmall(kernel, 'soft0', { mode: 'v4' });
-  assert.equal(sendAll(copier, Array.from({ length: 200 }, (_, number) => udpPacket({ number }))), 200);
+  assert.equal(
+    sendAll(
+      copier,
+      Array.from({ length: 200 }, (_, number) => udpPacket({ number })),
+    ),
+    200,
+  );
   kernel.run(50);
   assert.equal((await kernel.deviceStatistics('soft0')).tx_packets, 200);
   assert.ok(free - kernel.arena.freeBytes < 2 ** 27, `${free - kernel.arena.freeBytes} bytes are missing`);
@@ -337,7 +373,10 @@ test('numbered packets through zero-copy at both ends of a cable arrive whole, i
     await using receiver = await openSmall(kernel, 'b', { mode: to });
     const numbers: number[] = [];
     for (let round = 0; round < 20; round++) {
-      sendAll(sender, Array.from({ length: 30 }, (_, i) => udpPacket({ number: round * 30 + i, length: 60 + i * 40 })));
+      sendAll(
+        sender,
+        Array.from({ length: 30 }, (_, i) => udpPacket({ number: round * 30 + i, length: 60 + i * 40 })),
+      );
       drain(receiver, (offset) => numbers.push(numberOf(receiver.bytes, offset)), 5);
     }
     drain(receiver, (offset) => numbers.push(numberOf(receiver.bytes, offset)));

@@ -15,7 +15,14 @@ export function openSmall(
   interfaceName: string,
   options: Partial<OpenSocketOptions> = {},
 ): Promise<PacketSocket> {
-  return openSocket({ kernel, interface: interfaceName, receive: 'all', ring: 64, buffer: { frames: 256 }, ...options });
+  return openSocket({
+    kernel,
+    interface: interfaceName,
+    receive: 'all',
+    ring: 64,
+    buffer: { frames: 256 },
+    ...options,
+  });
 }
 
 /** Takes all packets that are there (or come within `steps` looks), tells `see` of each, and releases them. Returns how many. */

@@ -60,7 +60,10 @@ test('copyPackets copies all packets of a list, and none for a count of 0', () =
   assert.equal(u8[to + 400], 0);
   routines.copyPackets(lists, count);
   for (let i = 0; i < count; i++) {
-    assert.equal(Buffer.compare(u8.subarray(to + i * 400, to + i * 400 + i), u8.subarray(from + i * 100, from + i * 100 + i)), 0);
+    assert.equal(
+      Buffer.compare(u8.subarray(to + i * 400, to + i * 400 + i), u8.subarray(from + i * 100, from + i * 100 + i)),
+      0,
+    );
     assert.equal(u8[to + i * 400 + i], 0);
   }
 });
@@ -74,14 +77,28 @@ function postReceive(): void {
   for (let i = 0; i < 8; i++) words(ring + i * 16, [to + i * 256, 0, 0, 0]);
 }
 
-function receive(lengths: readonly number[], head: number, tail: number, { longest = 1000, hashes = false } = {}): void {
-  words(lists, lengths.flatMap((length, i) => [from + i * 1024, length]));
-  words(lists + 4096, lengths.map((_, i) => 1000 + i));
+function receive(
+  lengths: readonly number[],
+  head: number,
+  tail: number,
+  { longest = 1000, hashes = false } = {},
+): void {
+  words(
+    lists,
+    lengths.flatMap((length, i) => [from + i * 1024, length]),
+  );
+  words(
+    lists + 4096,
+    lengths.map((_, i) => 1000 + i),
+  );
   routines.receiveDma(ring, MASK, head, tail, ROOM, lists, lengths.length, hashes ? lists + 4096 : 0, longest, RESULT);
 }
 
 function inFrame(frame: number, source: number, length: number): void {
-  assert.equal(Buffer.compare(u8.subarray(to + frame * 256, to + frame * 256 + length), u8.subarray(source, source + length)), 0);
+  assert.equal(
+    Buffer.compare(u8.subarray(to + frame * 256, to + frame * 256 + length), u8.subarray(source, source + length)),
+    0,
+  );
   assert.equal(u8[to + frame * 256 + length], 0, 'nothing is written behind the packet');
 }
 
@@ -135,7 +152,11 @@ test('receiveDma stops before a packet that is too long for the device', () => {
 
 const FIFO_BYTES = 512;
 
-function transmit(descriptors: readonly (readonly [offset: number, length: number, last?: boolean])[], head: number, capacity = 64): void {
+function transmit(
+  descriptors: readonly (readonly [offset: number, length: number, last?: boolean])[],
+  head: number,
+  capacity = 64,
+): void {
   descriptors.forEach(([offset, length, last = true], i) => {
     words(ring + (((head + i) & MASK) << 4), [from + offset, length, last ? END : 0, 0]);
   });
@@ -153,9 +174,20 @@ function isAt(address: number, source: number, length: number): boolean {
 }
 
 test('transmitDma reads packets into the FIFO, each on a cache line of its own, lists them and writes the descriptors back', () => {
-  transmit([[0, 60], [100, 65], [300, 1]], 6);
+  transmit(
+    [
+      [0, 60],
+      [100, 65],
+      [300, 1],
+    ],
+    6,
+  );
   assert.deepEqual(result(), { used: 3, packets: 3, bytes: 126 });
-  for (const [i, offset, length] of [[0, 0, 60], [1, 100, 65], [2, 300, 1]] as const) {
+  for (const [i, offset, length] of [
+    [0, 0, 60],
+    [1, 100, 65],
+    [2, 300, 1],
+  ] as const) {
     const [address, bytes] = listed(i);
     assert.equal(bytes, length);
     assert.equal(address % 64, 0);
@@ -165,7 +197,15 @@ test('transmitDma reads packets into the FIFO, each on a cache line of its own, 
 });
 
 test('transmitDma joins the descriptors of one packet', () => {
-  transmit([[0, 60, false], [500, 30, false], [900, 7], [50, 10]], 0);
+  transmit(
+    [
+      [0, 60, false],
+      [500, 30, false],
+      [900, 7],
+      [50, 10],
+    ],
+    0,
+  );
   assert.deepEqual(result(), { used: 4, packets: 2, bytes: 107 });
   const [address, length] = listed(0);
   assert.equal(length, 97);
@@ -174,13 +214,28 @@ test('transmitDma joins the descriptors of one packet', () => {
 });
 
 test('transmitDma takes whole packets only: one whose end is not posted stays', () => {
-  transmit([[0, 60], [100, 60, false], [200, 60, false]], 0);
+  transmit(
+    [
+      [0, 60],
+      [100, 60, false],
+      [200, 60, false],
+    ],
+    0,
+  );
   assert.deepEqual(result(), { used: 1, packets: 1, bytes: 60 });
   assert.equal(descriptor(1)[3], 0);
 });
 
 test('transmitDma stops when the FIFO or the list is full, and never writes behind the FIFO', () => {
-  transmit([[0, 200], [200, 200], [400, 60], [500, 60]], 0);
+  transmit(
+    [
+      [0, 200],
+      [200, 200],
+      [400, 60],
+      [500, 60],
+    ],
+    0,
+  );
   // 200 + 200 take 256 each; the third would end behind byte 512.
   assert.deepEqual(result(), { used: 2, packets: 2, bytes: 400 });
   assert.equal(u8[to + FIFO_BYTES], 0);
@@ -188,7 +243,15 @@ test('transmitDma stops when the FIFO or the list is full, and never writes behi
   assert.deepEqual(result(), { used: 1, packets: 1, bytes: FIFO_BYTES });
   transmit([[0, FIFO_BYTES + 1]], 0);
   assert.deepEqual(result(), { used: 0, packets: 0, bytes: 0 });
-  transmit([[0, 10], [0, 10], [0, 10]], 0, 2);
+  transmit(
+    [
+      [0, 10],
+      [0, 10],
+      [0, 10],
+    ],
+    0,
+    2,
+  );
   assert.deepEqual(result(), { used: 2, packets: 2, bytes: 20 });
 });
 

@@ -183,7 +183,9 @@ test('a packet with one bad frame goes back whole; one whose end is missing wait
 test('a packet that the array or the limit has no room for stays whole in the ring', () => {
   const pair = pairOf({ segments: true });
   const more = word(256, { continues: true });
-  [word(256), more, more, word(256)].forEach((state, i) => write(pair, 'transmit', i, [i, 60, state, 0]));
+  [word(256), more, more, word(256)].forEach((state, i) => {
+    write(pair, 'transmit', i, [i, 60, state, 0]);
+  });
   const array = new PacketArray(8);
   assert.equal(pair.kernel.transmit!.populate(array, 3), 1);
   const small = new PacketArray(2);
@@ -201,7 +203,9 @@ test('a length over all frames of a packet that exceeds the interface is refused
     [1, 1501, word(0), 0],
     [2, 1500, more, 0],
     [3, 1500, word(0), 0],
-  ].forEach((words, i) => write(pair, 'transmit', i, words));
+  ].forEach((words, i) => {
+    write(pair, 'transmit', i, words);
+  });
   const array = new PacketArray(8);
   assert.equal(pair.kernel.transmit!.populate(array, 8), 2);
   assert.equal(array.address[0], pair.buffer.base + 2 * 2048);

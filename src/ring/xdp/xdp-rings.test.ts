@@ -51,7 +51,9 @@ function packet(address: number, length: number, { high = 0, options = 0 } = {})
 
 function post(pair: RingPair, ...descriptors: number[][]): void {
   const at = producer(pair, 'transmit');
-  descriptors.forEach((words, i) => write(pair, 'transmit', (at + i) & 7, words));
+  descriptors.forEach((words, i) => {
+    write(pair, 'transmit', (at + i) & 7, words);
+  });
   setProducer(pair, 'transmit', (at + descriptors.length) | 0);
 }
 
@@ -111,7 +113,9 @@ test('frames to send are checked; a wrong one never reaches the device, is count
     assert.equal(consumer(pair, 'transmit'), 3, what);
     array.advance(2);
     pair.kernel.transmit!.flush(array, 2);
-    const completed = new Set(Array.from({ length: producer(pair, 'completion') }, (_, i) => read(pair, 'completion', i)[0]));
+    const completed = new Set(
+      Array.from({ length: producer(pair, 'completion') }, (_, i) => read(pair, 'completion', i)[0]),
+    );
     assert.ok(completed.has(4096) && completed.has(8192), what);
   }
 });
@@ -131,7 +135,9 @@ test('a completed address that names no frame of the buffer never enters the poo
     [64 * 2048, 0],
     [-1, -1],
     [5, 0x7fffffff],
-  ].forEach((words, i) => write(pair, 'completion', i, words));
+  ].forEach((words, i) => {
+    write(pair, 'completion', i, words);
+  });
   write(pair, 'completion', 3, [-2048, -1]);
   setProducer(pair, 'completion', 4);
   const batch = new PacketBatch(1);
@@ -145,7 +151,14 @@ test('a completed address that names no frame of the buffer never enters the poo
 test('a packet with one bad frame is dropped whole; one whose end is missing waits', () => {
   const pair = pairOf({ segments: true });
   const more = { options: XDP_PKT_CONTD };
-  post(pair, packet(0, 60, more), packet(-1, 60, more), packet(4096, 60), packet(6144, 60, more), packet(8192, 60, more));
+  post(
+    pair,
+    packet(0, 60, more),
+    packet(-1, 60, more),
+    packet(4096, 60),
+    packet(6144, 60, more),
+    packet(8192, 60, more),
+  );
   const array = new PacketArray(8);
   assert.equal(pair.kernel.transmit!.populate(array, 8), 0);
   assert.equal(pair.kernel.counters.invalidDescriptor, 3);
@@ -163,7 +176,9 @@ test('empty frames: any address in a frame names it; a wrong one is counted and 
     [4096, 1],
     [-1, -1],
     [6144, 0],
-  ].forEach((words, i) => write(pair, 'fill', i, words));
+  ].forEach((words, i) => {
+    write(pair, 'fill', i, words);
+  });
   setProducer(pair, 'fill', 5);
   const array = new PacketArray(8);
   assert.equal(pair.kernel.receive!.populate(array, 8), 2);
@@ -275,14 +290,18 @@ test('random words in the rings: the kernel never throws, never hangs, and lets 
     const index = (): number => (random.oneIn(4) ? random.word() : firstIndex + random.below(40)) | 0;
     for (let step = 0; step < 300; step++) {
       for (const ring of ['receive', 'transmit', 'fill', 'completion'] as const) {
-        if (random.oneIn(2)) setProducer(pair, ring, ring === 'fill' || ring === 'transmit' ? index() : random.word() | 0);
+        if (random.oneIn(2))
+          setProducer(pair, ring, ring === 'fill' || ring === 'transmit' ? index() : random.word() | 0);
         if (random.oneIn(2)) setConsumer(pair, ring, index());
         const address = random.oneIn(3) ? random.word() | 0 : random.below(frames * frameSize + 4096);
         write(pair, ring, random.below(16), [
           address,
           random.oneIn(4) ? random.word() | 0 : 0,
           ...(map(pair, ring).entryBytes === 16
-            ? [random.oneIn(4) ? random.word() | 0 : random.below(2100), random.oneIn(4) ? random.word() | 0 : random.below(2)]
+            ? [
+                random.oneIn(4) ? random.word() | 0 : random.below(2100),
+                random.oneIn(4) ? random.word() | 0 : random.below(2),
+              ]
             : []),
         ]);
       }

@@ -166,7 +166,8 @@ class ThreadSocket implements KernelSocket {
   }
 
   registerMemory(memory: MemoryRegistration): Promise<void> {
-    return this.kernel.call(this.#id, 'registerMemory', memory);
+    const { base, frames, frameSize, headroom } = memory;
+    return this.kernel.call(this.#id, 'registerMemory', { base, frames, frameSize, headroom });
   }
 
   createRings(rings: RingRequest): Promise<void> {
