@@ -8,7 +8,6 @@ import { buildCTwin } from './rings/c-twin.js';
 import {
   DEFAULT_RINGS_SETTINGS,
   HAND_BACK,
-  MOST_ATTEMPTS,
   RING_FORMATS,
   type RingsCase,
   type RingsMeasurement,
@@ -25,6 +24,7 @@ import {
   renderEnvironment,
   renderTables,
 } from './rings/report.js';
+import { MOST_ATTEMPTS } from './rings/runs.js';
 import { rounded, spreadOf } from './rings/spread.js';
 
 const defaults = DEFAULT_RINGS_SETTINGS;

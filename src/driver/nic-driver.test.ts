@@ -104,7 +104,17 @@ class Bench {
     this.wire = new FakeWire(arena, { patient });
     const classifier = new Classifier(arena, { queues, rules: 100 });
     const { source, sink } = this.wire;
-    const nic = new SoftNic({ arena, queues, ringEntries: RING, mtu, moderation, source, sink, classifier });
+    const nic = new SoftNic({
+      arena,
+      queues,
+      ringEntries: RING,
+      mtu,
+      moderation,
+      pause: true,
+      source,
+      sink,
+      classifier,
+    });
     const ends = (queue: number) => {
       const pair = { receive: new Frames(arena, 128), transmit: new Frames(arena, 128, false) };
       this.ordinary.set(queue, pair);

@@ -77,8 +77,13 @@ export class NicDriver implements Driver {
     this.#ordinary = ordinary;
     this.#queues = new Array(nic.queues + 1).fill(undefined);
     // Queues that packets are spread to must work from the start; others are opened when something is bound or steered there.
-    for (const queue of nic.classifier.spread()) this.#open(queue);
-    this.#open(nic.queues);
+    try {
+      for (const queue of nic.classifier.spread()) this.#open(queue);
+      this.#open(nic.queues);
+    } catch (error) {
+      this.#reclaim(); // the arena is full; the device is its maker's to close
+      throw error;
+    }
   }
 
   get queues(): number {
@@ -149,11 +154,12 @@ export class NicDriver implements Driver {
       state.polled = true;
       this.#polling.push(state);
     }
-    interrupts.length = 0;
+    // Not by setting the length: that gives the memory back, and the next `push` allocates.
+    while (interrupts.length > 0) interrupts.pop();
     if (this.#polling.length === 0) return 0;
     const polling = this.#polling;
     const again = this.#spare;
-    again.length = 0;
+    while (again.length > 0) again.pop();
     let handled = 0;
     for (let i = 0; i < polling.length; i++) {
       const state = polling[i]!;
@@ -310,11 +316,15 @@ export class NicDriver implements Driver {
   }
 
   close(): void {
+    this.#reclaim();
+    this.#nic.close();
+  }
+
+  #reclaim(): void {
     for (const state of this.#queues) {
       if (state === undefined) continue;
       state.receiveEnd.reclaim?.(state.received);
       state.transmitEnd.reclaim?.(state.sent);
     }
-    this.#nic.close();
   }
 }

@@ -39,6 +39,7 @@ class Bench {
       moderation,
       source: this.wire.source,
       sink: this.wire.sink,
+      pause: true,
       classifier: this.classifier,
     });
     this.frames = arena.allocate(2 ** 21);
@@ -351,6 +352,7 @@ test('close gives all memory back', () => {
     moderation: { packets: 1, nanoseconds: 0 },
     source: bench.wire.source,
     sink: bench.wire.sink,
+    pause: true,
     classifier: new Classifier(bench.arena, { queues: 4, rules: 1 }),
   });
   for (const queue of [0, 3, 4]) nic.open(queue);

@@ -24,6 +24,8 @@ export interface SoftNicParts {
   readonly ringEntries: number;
   readonly mtu: number;
   readonly moderation: InterruptModeration;
+  /** Whether the device makes a patient sender wait for descriptors (pause frames); else it drops. */
+  readonly pause: boolean;
   readonly source: WireSource;
   readonly sink: WireSink;
   readonly classifier: Classifier;
@@ -60,6 +62,7 @@ export class SoftNic {
   readonly #source: WireSource;
   readonly #sink: WireSink;
   readonly #moderation: InterruptModeration;
+  readonly #pause: boolean;
   readonly #longest: number;
   readonly #memory: Region;
   readonly #result: number;
@@ -67,6 +70,7 @@ export class SoftNic {
   readonly #fifo: number;
   readonly #fifoBytes: number;
   readonly #pairs: (QueuePair | undefined)[];
+  // Lists are shortened by `pop`: a length that is set to 0 gives the memory back, and the next `push` allocates.
   /** Queues with descriptors to send. */
   readonly #sending: QueuePair[] = [];
   /** Queues whose moderated interrupt is not raised yet. */
@@ -80,6 +84,7 @@ export class SoftNic {
     this.#source = parts.source;
     this.#sink = parts.sink;
     this.#moderation = parts.moderation;
+    this.#pause = parts.pause;
     this.#longest = parts.mtu + LINK_OVERHEAD_BYTES;
     this.#pairs = new Array(parts.queues + 1).fill(undefined); // the last one sends ordinary traffic, see the driver contract
     this.#fifoBytes = TRANSMIT_PASS * Math.max(2048, (this.#longest + 63) & ~63);
@@ -135,7 +140,7 @@ export class SoftNic {
 
   nextEvent(now: number): number {
     if (this.#sending.some((pair) => !pair.stuck)) return now;
-    const waits = this.#blocked || (!this.up && this.#source.patient);
+    const waits = this.#blocked || (!this.up && this.#pause && this.#source.patient);
     let next = waits ? Number.POSITIVE_INFINITY : this.#source.nextArrival(now);
     for (const pair of this.#moderated) next = Math.min(next, pair.unseenSince + this.#moderation.nanoseconds);
     return next;
@@ -145,7 +150,7 @@ export class SoftNic {
     const source = this.#source;
     if (!this.up) {
       // Nothing arrives over a link that is down: a patient sender waits, what others send is lost.
-      if (!source.patient) {
+      if (!(this.#pause && source.patient)) {
         const lost = source.offer(budget, now);
         source.take(lost);
         source.counters.lost += lost;
@@ -162,7 +167,7 @@ export class SoftNic {
       const at = list + taken * 8;
       // A run of packets for one queue is one DMA pass.
       const run = classifier.simple ? offered - taken : classifier.run(at, offered - taken);
-      const accepted = this.#deliver(classifier.queue, at, run, classifier.hashes, now, source.patient);
+      const accepted = this.#deliver(classifier.queue, at, run, classifier.hashes, now, this.#pause && source.patient);
       taken += accepted;
       if (accepted < run) break;
     }
@@ -248,7 +253,7 @@ export class SoftNic {
       else waiting[kept++] = pair;
     }
     const raised = waiting.length - kept;
-    waiting.length = kept;
+    while (waiting.length > kept) waiting.pop();
     return raised;
   }
 
@@ -263,7 +268,7 @@ export class SoftNic {
       if (pair.transmitHead === pair.transmitTail) pair.sending = false;
       else waiting[kept++] = pair;
     }
-    waiting.length = kept;
+    while (waiting.length > kept) waiting.pop();
     return moved;
   }
 
@@ -339,7 +344,11 @@ export class SoftNic {
 
 /** The error for a queue that is not there. */
 export function noQueue(queue: number, queues: number, code: ErrorCode = 'NO_QUEUE'): PacketError {
-  return new PacketError(code, `queue ${String(queue)} does not exist: the interface has ${queues} (0 to ${queues - 1})`, {
-    remedy: 'bind to one of its queues',
-  });
+  return new PacketError(
+    code,
+    `queue ${String(queue)} does not exist: the interface has ${queues} (0 to ${queues - 1})`,
+    {
+      remedy: 'bind to one of its queues',
+    },
+  );
 }

@@ -257,7 +257,8 @@ export abstract class FrameRings implements SocketRings {
       const length = size[i]!;
       seen |= flags[i]!;
       // As unsigned numbers 0 and negative lengths are too large, too.
-      if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize) return false;
+      if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize)
+        return false;
     }
     return (seen & CONTINUES) === 0 || this.#partsFit(batch, count);
   }

@@ -25,7 +25,7 @@ export class PacketBatch {
   readonly flags: Int32Array;
   /** After `completions`: {@link OUTCOME_SENT}, {@link OUTCOME_UNKNOWN} or an errno. */
   readonly outcome: Int32Array;
-  /** When the packet was received, seconds and nanoseconds, where the ring tells (V2, V3); 0 elsewhere. */
+  /** When the packet was received, seconds since 1970 and nanoseconds; only after receiving from V2 and V3, whose rings tell. */
   readonly seconds: Uint32Array;
   readonly nanoseconds: Uint32Array;
   /** The rings that the entries came from; null for an empty or self-made batch. */

@@ -44,7 +44,7 @@ export interface SocketRings {
   close(): void;
 }
 
-/** Counts of the user side, in packets unless they say otherwise. */
+/** Counts of the user side, in packets unless they say otherwise; a packet of several frames counts once a frame. */
 export class RingCounters {
   received = 0;
   sent = 0;

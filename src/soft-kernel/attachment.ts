@@ -57,9 +57,13 @@ export function attachZeroCopy(
     });
   }
   if (rings.receive !== undefined && device.core.takes(queue)) {
-    throw new PacketError('QUEUE_BUSY', `an AF_XDP socket in copy mode receives from queue ${queue} of ${driver.name}`, {
-      remedy: 'close that socket or bind to another queue',
-    });
+    throw new PacketError(
+      'QUEUE_BUSY',
+      `an AF_XDP socket in copy mode receives from queue ${queue} of ${driver.name}`,
+      {
+        remedy: 'close that socket or bind to another queue',
+      },
+    );
   }
   const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
   const longest = driver.mtu + LINK_OVERHEAD_BYTES;
@@ -73,9 +77,13 @@ export function attachZeroCopy(
     );
   }
   if (rings.receive !== undefined && longest > room * MOST_PARTS) {
-    throw new PacketError('FRAME_TOO_SMALL', `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`, {
-      remedy: 'use larger frames or less headroom',
-    });
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`,
+      {
+        remedy: 'use larger frames or less headroom',
+      },
+    );
   }
   const steering = new ZeroCopySteering(device, queue);
   if (rings.receive !== undefined) steering.steer(request.receive);

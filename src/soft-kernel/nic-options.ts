@@ -24,6 +24,11 @@ export interface NicOptions {
   readonly wire?: WireOptions;
   /** When interrupts are raised; default at once. */
   readonly moderation?: Partial<InterruptModeration>;
+  /**
+   * Whether the device makes patient senders (those without a rate) wait when it has no descriptors, as pause frames do. Then one queue
+   * that is not served holds up all. Default: with one queue.
+   */
+  readonly pause?: boolean;
   /** Receive-side scaling over the first 64 queues. */
   readonly rss?: Omit<RssOptions, 'queues'>;
   /** Flow-director rules that the device holds at most, 0 to 65536; default 8192. */
@@ -43,15 +48,22 @@ export function buildNic(arena: Arena, device: Device, options: NicOptions, arou
     packets: checkInteger('moderation.packets', options.moderation?.packets ?? 1, 1, 4096),
     nanoseconds: checkInteger('moderation.nanoseconds', options.moderation?.nanoseconds ?? 50_000, 0, 1e9),
   };
+  const pause = options.pause ?? queues === 1;
   const rules = checkInteger('rules', options.rules ?? 8192, 0, 65536);
   const wire = buildWire(arena, options.wire ?? { kind: 'none' }, around);
+  let undo = () => closeWire(wire);
   try {
     const classifier = new Classifier(arena, { queues, rules, ...(options.rss && { rss: options.rss }) });
-    const nic = new SoftNic({ arena, queues, ringEntries, mtu, moderation, ...wire, classifier });
+    undo = () => {
+      classifier.close();
+      closeWire(wire);
+    };
+    const nic = new SoftNic({ arena, queues, ringEntries, mtu, moderation, pause, ...wire, classifier });
+    undo = () => nic.close(); // which closes the other two
     const ordinary = (queue: number) => device.ordinaryEnds(queue, queue === queues);
     device.attach(new NicDriver(arena, nic, ordinary, { name: options.name, mtu, mac }), wire);
   } catch (error) {
-    closeWire(wire);
+    undo();
     throw error;
   }
 }

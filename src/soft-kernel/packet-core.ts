@@ -314,7 +314,8 @@ export class PacketCore {
       listener.gathered = undefined;
       this.#spareLists.push(list);
     }
-    gathering.length = 0;
+    // Not by setting the length: that gives the memory back, and the next `push` allocates.
+    while (gathering.length > 0) gathering.pop();
   }
 
   #deliverToAll(queue: number): void {

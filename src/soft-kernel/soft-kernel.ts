@@ -1,7 +1,14 @@
 import { Arena, type Region } from '../arena/arena.js';
 import { NicDriver } from '../driver/nic-driver.js';
 import { PacketError } from '../errors.js';
-import type { BlockingWaitOptions, Direction, InterfaceInfo, Mode, PacketVersion, WaitOptions } from '../kernel/contract.js';
+import type {
+  BlockingWaitOptions,
+  Direction,
+  InterfaceInfo,
+  Mode,
+  PacketVersion,
+  WaitOptions,
+} from '../kernel/contract.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
 import { type WireSurroundings, wireStatistics } from '../wire/options.js';
@@ -100,10 +107,7 @@ export class SoftKernel implements SoftSystem {
 
   #expectNew(name: string): void {
     if (typeof name !== 'string' || name.length === 0 || name.length > 64) {
-      throw new PacketError(
-        'INVALID_OPTION',
-        `name: ${show(name)} is not an interface name of 1 to 64 characters`,
-      );
+      throw new PacketError('INVALID_OPTION', `name: ${show(name)} is not an interface name of 1 to 64 characters`);
     }
     if (this.#devices.has(name)) {
       throw new PacketError('INTERFACE_EXISTS', `there is an interface ${name} already`, {

@@ -126,7 +126,8 @@ export class SoftSocket implements KernelSocket {
     const kernelRings = this.#makeRings(rings!.maps, request.segments);
     const largestPacket = device.driver.mtu + LINK_OVERHEAD_BYTES;
     kernelRings.setLargestPacket(largestPacket);
-    if (kernelRings instanceof V2KernelRings || kernelRings instanceof V3KernelRings) kernelRings.interfaceIndex = device.index;
+    if (kernelRings instanceof V2KernelRings || kernelRings instanceof V3KernelRings)
+      kernelRings.interfaceIndex = device.index;
     const attach = mode === 'v4-zc' || mode === 'xdp-zc' ? attachZeroCopy : attachCopying;
     this.#attachment = attach(device, kernelRings, request, this.#memory);
     this.#kernelRings = kernelRings;
@@ -152,7 +153,10 @@ export class SoftSocket implements KernelSocket {
 
   async steer(receive: Receive): Promise<void> {
     this.#expect(this.#attachment !== undefined, 'bind comes before steer');
-    this.#expect(receive === 'none' || this.#request!.receive > 0, "the socket was opened to send only (receive: 'none')");
+    this.#expect(
+      receive === 'none' || this.#request!.receive > 0,
+      "the socket was opened to send only (receive: 'none')",
+    );
     this.#attachment!.steer(checkSteerRequest(receive));
   }
 

@@ -89,7 +89,8 @@ export class TransmitQueue implements ArrayEnd {
 
   #tellOwners(): void {
     for (let i = 0; i < this.#touched.length; i++) this.#touched[i]!.flushSent();
-    this.#touched.length = 0;
+    // Not by setting the length: that gives the memory back, and the next `push` allocates.
+    while (this.#touched.length > 0) this.#touched.pop();
   }
 
   /** Forgets an owner that has closed; its frames are sent all the same. */

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Pinning } from '../pinning.js';
-import { bestRuns, MINIMAL_ENTRIES, type RingFormat, type RingsMeasurement, type RingsSettings } from './case.js';
+import { MINIMAL_ENTRIES, type RingFormat, type RingsMeasurement, type RingsSettings } from './case.js';
 import { runCommand } from './child.js';
+import { bestRuns } from './runs.js';
 
 /** The twin's source; it stays in the repository and is not part of the package. */
 const SOURCE = new URL('../../../../bench/peers/two-rings.c', import.meta.url);

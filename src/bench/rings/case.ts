@@ -65,16 +65,3 @@ export interface RingsMeasurement {
   /** CPU time that the threads got as a part of what they wanted; well below 1, other processes disturbed the measurement. */
   readonly cpuShare: number;
 }
-
-/** One run: nanoseconds per descriptor, and the share of their CPUs that the measuring threads got meanwhile. */
-export type Run = readonly [nanoseconds: number, cpuShare: number];
-
-/** Runs with a smaller share were disturbed by other processes: they are done again, up to so many times as many in all. */
-export const UNDISTURBED = 0.95;
-export const MOST_ATTEMPTS = 4;
-
-/** The runs that were disturbed least, and the worst share among them. */
-export function bestRuns(runs: readonly Run[], wanted: number): Omit<RingsMeasurement, 'reference'> {
-  const best = [...runs].sort(([, a], [, b]) => b - a).slice(0, wanted);
-  return { nanoseconds: best.map(([nanoseconds]) => nanoseconds), cpuShare: best.at(-1)?.[1] ?? 0 };
-}

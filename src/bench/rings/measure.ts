@@ -9,19 +9,16 @@ import { XdpRings } from '../../ring/xdp/user.js';
 import { allocateRings } from '../../soft-kernel/ring-memory.js';
 import { pinnedThreads } from '../pinning.js';
 import {
-  bestRuns,
   HAND_BACK,
   MINIMAL_ENTRIES,
-  MOST_ATTEMPTS,
   type RingFormat,
   type RingsCase,
   type RingsMeasurement,
   type RingsSettings,
-  type Run,
-  UNDISTURBED,
 } from './case.js';
 import { clearMinimalRing, MINIMAL_HEADER_BYTES, minimalConsumer } from './minimal-loops.js';
 import { fillFrames, kernelRings, type PartnerReady, type PartnerTask, partnerThreads } from './partner.js';
+import { type Run, type Runs, timedRun, undisturbed } from './runs.js';
 import { work, workNanoseconds } from './work.js';
 
 const ARENA_BYTES = 2 ** 26;
@@ -79,7 +76,7 @@ async function exchange(task: RingsCase & { kind: 'exchange' }): Promise<RingsMe
   };
   const reference = partner.workNanoseconds + workNanoseconds(applicationWork);
   try {
-    return { ...timed(settings, 2, turn), reference };
+    return { ...timed(settings, turn), reference };
   } finally {
     await partner.stop();
   }
@@ -94,7 +91,7 @@ async function minimal(task: RingsCase): Promise<RingsMeasurement> {
   const consumer = minimalConsumer(format, arena.i32, ring);
   const partner = await startPartner(task, arena, { kind: 'minimal', ring });
   try {
-    return { ...timed(settings, 2, () => consumer.move(TURNS)), reference: 0 };
+    return { ...timed(settings, () => consumer.move(TURNS)), reference: 0 };
   } finally {
     await partner.stop();
   }
@@ -123,34 +120,10 @@ async function startPartner({ format, pinning }: RingsCase, arena: Arena, part: 
   };
 }
 
-/** Nanoseconds per unit of what `turn` returns, over the runs, with `threads` threads spinning. */
-function timed(settings: RingsSettings, threads: number, turn: () => number): Omit<RingsMeasurement, 'reference'> {
-  const spend = (seconds: number): Run => {
-    const before = process.cpuUsage();
-    const start = performance.now();
-    const end = start + seconds * 1000;
-    let now = start;
-    let done = 0;
-    while (now < end) {
-      done += turn();
-      now = performance.now();
-    }
-    const { user, system } = process.cpuUsage(before);
-    const milliseconds = now - start;
-    return [(milliseconds * 1e6) / done, (user + system) / 1000 / (milliseconds * threads)];
-  };
-  spend(settings.warmUpSeconds);
-  return undisturbed(settings.runs, () => spend(settings.seconds));
-}
-
-/** Runs until there are enough that other processes did not disturb, or it has been tried often enough; takes the best. */
-function undisturbed(wanted: number, measureRun: () => Run): Omit<RingsMeasurement, 'reference'> {
-  const runs: Run[] = [];
-  for (let i = 0; i < wanted * MOST_ATTEMPTS; i++) {
-    runs.push(measureRun());
-    if (runs.filter(([, cpuShare]) => cpuShare >= UNDISTURBED).length >= wanted) break;
-  }
-  return bestRuns(runs, wanted);
+/** Nanoseconds per descriptor over the runs, with two threads spinning. */
+function timed(settings: RingsSettings, turn: () => number): Runs {
+  timedRun(settings.warmUpSeconds, 2, turn);
+  return undisturbed(settings.runs, () => timedRun(settings.seconds, 2, turn));
 }
 
 /** F3: an owner ring marks every entry; an index ring moves one index, and posts frames only when it wants to receive more. */

@@ -153,11 +153,18 @@ export abstract class SlotRings implements SocketRings {
   }
 
   release(batch: PacketBatch): void {
-    const others = this.giveBack(batch);
+    const others = this.#closed ? this.#keepFrames(batch) : this.giveBack(batch);
     batch.length = others;
     if (others > 0) this.#releaseOthers(batch, others);
     batch.length = 0;
     batch.origin = null;
+  }
+
+  /** After the close only frames of the buffer can still be given back: the ring's memory is somebody else's by now. */
+  #keepFrames({ offset, length }: PacketBatch): number {
+    let kept = 0;
+    for (let i = 0; i < length; i++) if (this.buffer.contains(offset[i]!)) offset[kept++] = offset[i]!;
+    return kept;
   }
 
   /** Takes back frames that were copied to and slots to send; the rest goes to where it came from. */

@@ -33,7 +33,8 @@ export class V4KernelRings extends FrameKernelRings {
     super(means, new KernelRingCounters(), segments);
     const { i32 } = means;
     if (maps.receive) this.receive = new OwnerRingEnd(i32, memory, maps.receive, 'index', this.counters, firstIndex);
-    if (maps.transmit) this.transmit = new OwnerRingEnd(i32, memory, maps.transmit, 'packet', this.counters, firstIndex);
+    if (maps.transmit)
+      this.transmit = new OwnerRingEnd(i32, memory, maps.transmit, 'packet', this.counters, firstIndex);
   }
 
   transmitPosted(): boolean {

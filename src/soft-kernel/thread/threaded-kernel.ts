@@ -17,7 +17,7 @@ import type {
 import { NEED_WAKEUP } from '../../ring/frame-rings.js';
 import type { Receive } from '../../steering/rules.js';
 import type { NicOptions } from '../nic-options.js';
-import { checkTimeout } from '../requests.js';
+import { checkTimeout, copyMemory } from '../requests.js';
 import type { SoftSystem, StackStatistics } from '../system.js';
 import type { VethOptions } from '../veth-options.js';
 import { allocateDoorbell, Doorbell } from './doorbell.js';
@@ -48,6 +48,7 @@ export class ThreadedSoftKernel implements SoftSystem {
   readonly #share: ArenaShare;
   readonly #calls = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
   #nextCall = 0;
+  readonly #sockets = new Set<KernelSocket>();
   #dead: Error | undefined;
   #closed = false;
 
@@ -65,7 +66,11 @@ export class ThreadedSoftKernel implements SoftSystem {
   /** @internal a control call to the other thread */
   call<Result>(socket: number | undefined, method: string, ...args: unknown[]): Promise<Result> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
-    if (this.#closed) return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed'));
+    if (this.#closed) {
+      // The kernel has let go of its sockets when it was closed.
+      if (method === 'unbind' || method === 'close') return Promise.resolve(undefined as Result);
+      return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed'));
+    }
     return new Promise((resolve, reject) => {
       const id = this.#nextCall++;
       try {
@@ -129,7 +134,9 @@ export class ThreadedSoftKernel implements SoftSystem {
 
   async socket(version: PacketVersion): Promise<KernelSocket> {
     const names = await this.call<SocketNames>(undefined, 'socket', version);
-    return new ThreadSocket(this, this.#doorbell, names, version);
+    const socket: ThreadSocket = new ThreadSocket(this, this.#doorbell, names, version, () => this.#forget(socket));
+    this.#sockets.add(socket);
+    return socket;
   }
 
   async close(): Promise<void> {
@@ -137,6 +144,16 @@ export class ThreadedSoftKernel implements SoftSystem {
     if (this.#dead === undefined) await this.call(undefined, 'shutdown');
     this.#closed = true;
     await this.#thread.terminate();
+    this.#freeMemory();
+  }
+
+  #forget(socket: KernelSocket): void {
+    if (this.#sockets.delete(socket)) this.#freeMemory();
+  }
+
+  /** Not before the last socket is closed: its rings lie there, and their frames are to be collected. */
+  #freeMemory(): void {
+    if (!this.#closed || this.#sockets.size > 0) return;
     this.arena.free(this.#share.region);
     this.arena.free(this.#doorbellRegion);
   }
@@ -159,15 +176,15 @@ class ThreadSocket implements KernelSocket {
     private readonly doorbell: Doorbell,
     { id, number }: SocketNames,
     readonly version: PacketVersion,
+    private readonly onClose: () => void,
   ) {
     this.#id = id;
     this.#number = number;
     this.#i32 = kernel.arena.i32;
   }
 
-  registerMemory(memory: MemoryRegistration): Promise<void> {
-    const { base, frames, frameSize, headroom } = memory;
-    return this.kernel.call(this.#id, 'registerMemory', { base, frames, frameSize, headroom });
+  async registerMemory(memory: MemoryRegistration): Promise<void> {
+    await this.kernel.call(this.#id, 'registerMemory', copyMemory(memory));
   }
 
   createRings(rings: RingRequest): Promise<void> {
@@ -250,8 +267,12 @@ class ThreadSocket implements KernelSocket {
     return this.kernel.call(this.#id, 'unbind');
   }
 
-  close(): Promise<void> {
-    return this.kernel.call(this.#id, 'close');
+  async close(): Promise<void> {
+    try {
+      await this.kernel.call(this.#id, 'close');
+    } finally {
+      this.onClose();
+    }
   }
 }
 
