@@ -7,6 +7,8 @@ import { QueuePair } from './queue-pair.js';
 
 /** Bytes of Ethernet header and up to two VLAN tags: what a device takes above its MTU. */
 export const LINK_OVERHEAD_BYTES = 22;
+/** With more open queues than this their frames fit no cache, and reading ahead of the DMA pays. */
+const CACHED_QUEUES = 512;
 /** Most packets of one transmit DMA pass. */
 const TRANSMIT_PASS = 64;
 
@@ -70,6 +72,8 @@ export class SoftNic {
   readonly #fifo: number;
   readonly #fifoBytes: number;
   readonly #pairs: (QueuePair | undefined)[];
+  /** Queue pairs that were ever opened. */
+  #open = 0;
   // Lists are shortened by `pop`: a length that is set to 0 gives the memory back, and the next `push` allocates.
   /** Queues with descriptors to send. */
   readonly #sending: QueuePair[] = [];
@@ -109,6 +113,7 @@ export class SoftNic {
       if (!(queue >= 0 && queue <= this.queues)) throw noQueue(queue, this.queues);
       pair = new QueuePair(queue, this.ringEntries, this.#arena);
       this.#pairs[queue] = pair;
+      this.#open++;
     }
     return pair;
   }
@@ -186,6 +191,8 @@ export class SoftNic {
       let used = 0;
       if (pair !== undefined && !pair.stuck) {
         const at = list + done * 8;
+        if (this.#open > CACHED_QUEUES)
+          routines.readAhead(pair.receiveRing, pair.mask, pair.receiveHead, pair.receiveTail, count - done);
         routines.receiveDma(
           pair.receiveRing,
           pair.mask,

@@ -411,6 +411,54 @@ describe('memory that is not the application’s', () => {
   });
 });
 
+test('a queue is a whole number: nothing else gets at a queue that is taken', async () => {
+  const arena = Arena.create(2 ** 26);
+  await using kernel = new SoftKernel({ arena });
+  await kernel.addNic({ name: 'near', queues: 2 });
+  const buffer = { frames: 64 };
+  const common = { kernel, interface: 'near', mode: 'v4-zc', receive: 'all', ring: 16, buffer } as const;
+  await using neighbour = await openSocket({ ...common, queue: 0 });
+  assert.equal(neighbour.queue, 0);
+  const own = PacketBuffer.create({ arena, frames: 64 });
+  for (const queue of ['0', '1', [0], [1], 0.5, Number.NaN, 1.5, '__proto__', 'length', true, 10n, {}, null, -0.5]) {
+    const socket = await kernel.socket('v4');
+    await socket.registerMemory(own);
+    await socket.createRings({ receive: 16, transmit: 16 });
+    await socket.map();
+    const request = {
+      interface: 'near',
+      queue: queue as number,
+      mode: 'v4-zc',
+      receive: 'all',
+      segments: false,
+    } as const;
+    await assert.rejects(socket.bind(request), { code: 'INVALID_OPTION' }, String(queue));
+    await socket.close();
+  }
+});
+
+test('rules without end are refused before time and memory are used up', async () => {
+  const arena = Arena.create(2 ** 26);
+  await using kernel = new SoftKernel({ arena });
+  await kernel.addNic({ name: 'near', queues: 2 });
+  await using socket = await openSocket({
+    kernel,
+    interface: 'near',
+    mode: 'v2',
+    receive: 'none',
+    buffer: { frames: 64 },
+  });
+  const worst = {
+    address: '10.0.0.0/8',
+    sourcePort: [1, 65534],
+    destinationPort: [1, 65534],
+    port: [1, 65534],
+  } as const;
+  const start = performance.now();
+  await assert.rejects(socket.steer(new Array(1_000_000).fill(worst)), { code: 'FLOW_TABLE_FULL' });
+  assert.ok(performance.now() - start < 20_000);
+});
+
 describe('sockets of a kernel thread', () => {
   test('one that is closed twice, or after another has its number, closes nobody else', async () => {
     await using kernel = new ThreadedSoftKernel({

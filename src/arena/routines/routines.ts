@@ -20,6 +20,8 @@ export interface Routines {
     longest: number,
     result: number,
   ): void;
+  /** Reads a byte of each frame that `receiveDma` would write: worth it when thousands of queues are in use. */
+  readAhead(ring: number, mask: number, head: number, tail: number, count: number): void;
   /** Frames to the transmit FIFO: see src/nic. Leaves descriptors used, packets and bytes in three words at `result`. */
   transmitDma(
     ring: number,
