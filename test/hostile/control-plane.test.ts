@@ -445,7 +445,7 @@ test('rules without end are refused before time and memory are used up', async (
     kernel,
     interface: 'near',
     mode: 'v2',
-    receive: 'none',
+    receive: [{ port: 1 }],
     buffer: { frames: 64 },
   });
   const worst = {
