@@ -206,9 +206,9 @@ export class SoftSocket implements KernelSocket {
     Atomics.store(i32, maps.wakeTransmit >> 2, on ? NEED_WAKEUP : 0);
   }
 
-  /** Arena byte offset of the event counter. */
-  get event(): number {
-    return this.#rings!.event;
+  /** Arena byte offset of the event counter; undefined before `map` and after `close`. */
+  get event(): number | undefined {
+    return this.#rings?.event;
   }
 
   // The application's side, when the kernel runs inline

@@ -119,11 +119,25 @@ export class KernelLoop {
         continue;
       }
       socket.toldOf = activity;
-      socket.waiting = false;
-      Atomics.add(this.i32, socket.event >> 2, 1);
-      Atomics.notify(this.i32, socket.event >> 2);
+      this.#tell(socket);
     }
     waiters.length = kept;
+  }
+
+  #tell(socket: SoftSocket): void {
+    socket.waiting = false;
+    const { event } = socket;
+    if (event === undefined) return;
+    Atomics.add(this.i32, event >> 2, 1);
+    Atomics.notify(this.i32, event >> 2);
+  }
+
+  /** A socket is being closed: whoever waits on it is told while the word that tells is still the socket's. */
+  dismiss(socket: SoftSocket): void {
+    const at = this.#waiters.indexOf(socket);
+    if (at < 0) return;
+    this.#waiters.splice(at, 1);
+    this.#tell(socket);
   }
 
   async #sleep(): Promise<void> {

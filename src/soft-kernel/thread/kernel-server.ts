@@ -84,6 +84,7 @@ class KernelServer {
       throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
     }
     if (!(SOCKET_METHODS as readonly string[]).includes(method)) throw new Error(`no socket call ${method}`);
+    if (method === 'close') this.#loop.dismiss(socket);
     const result = await (socket as unknown as Methods)[method]!(...args);
     if (method === 'map') return { maps: result, event: socket.event };
     if (method === 'bind') this.#loop.activate(socket);

@@ -48,7 +48,8 @@ export class ThreadedSoftKernel implements SoftSystem {
   readonly #share: ArenaShare;
   readonly #calls = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
   #nextCall = 0;
-  readonly #sockets = new Set<KernelSocket>();
+  readonly #sockets = new Set<ThreadSocket>();
+  #closing: Promise<void> | undefined;
   #dead: Error | undefined;
   #closed = false;
 
@@ -95,9 +96,16 @@ export class ThreadedSoftKernel implements SoftSystem {
   }
 
   #die(reason: Error): void {
+    if (this.#closed) return; // as it should
     this.#dead = reason;
     for (const { reject } of this.#calls.values()) reject(reason);
     this.#calls.clear();
+    for (const socket of this.#sockets) socket.wake();
+  }
+
+  /** @internal whether nothing will ever happen any more on its sockets */
+  get ended(): boolean {
+    return this.#closed || this.#dead !== undefined;
   }
 
   interfaces(): Promise<InterfaceInfo[]> {
@@ -139,15 +147,20 @@ export class ThreadedSoftKernel implements SoftSystem {
     return socket;
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     if (this.#dead === undefined) await this.call(undefined, 'shutdown');
     this.#closed = true;
+    for (const socket of this.#sockets) socket.wake();
     await this.#thread.terminate();
     this.#freeMemory();
   }
 
-  #forget(socket: KernelSocket): void {
+  #forget(socket: ThreadSocket): void {
     if (this.#sockets.delete(socket)) this.#freeMemory();
   }
 
@@ -210,6 +223,13 @@ class ThreadSocket implements KernelSocket {
     this.doorbell.kick(this.#number);
   }
 
+  /** Makes whoever waits on this socket look again. */
+  wake(): void {
+    if (this.#maps === undefined) return;
+    Atomics.add(this.#i32, this.#event, 1);
+    Atomics.notify(this.#i32, this.#event);
+  }
+
   /** Before sleeping: a kernel that has stopped polling must look at the rings once more. */
   #kickIfAsked(): void {
     if (this.#maps === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
@@ -223,10 +243,7 @@ class ThreadSocket implements KernelSocket {
     const deadline = performance.now() + checkTimeout(options.timeoutMilliseconds);
     if (spinNanoseconds > 0 && spin(ready, Math.min(deadline, performance.now() + spinNanoseconds / 1e6))) return true;
     // An abort wakes this thread's own wait: the kernel need not know.
-    const wake = () => {
-      Atomics.add(this.#i32, this.#event, 1);
-      Atomics.notify(this.#i32, this.#event);
-    };
+    const wake = () => this.wake();
     signal?.addEventListener('abort', wake, { once: true });
     try {
       for (;;) {
@@ -234,7 +251,7 @@ class ThreadSocket implements KernelSocket {
         const seen = Atomics.load(this.#i32, this.#event);
         if (ready()) return true;
         const left = deadline - performance.now();
-        if (left <= 0) return false;
+        if (left <= 0 || this.kernel.ended) return false;
         this.#kickIfAsked();
         this.doorbell.awaitEvents(this.#number);
         const waiting = Atomics.waitAsync(this.#i32, this.#event, seen, left);
@@ -253,7 +270,7 @@ class ThreadSocket implements KernelSocket {
       const seen = Atomics.load(this.#i32, this.#event);
       if (ready()) return true;
       const left = deadline - performance.now();
-      if (left <= 0) return false;
+      if (left <= 0 || this.kernel.ended) return false;
       this.doorbell.awaitEvents(this.#number);
       Atomics.wait(this.#i32, this.#event, seen, left);
     }
