@@ -38,6 +38,7 @@ const HELP = `tp4 bench scale [options]    nanoseconds per packet on the soft ke
                      sockets   bound and busy, 1 to 4096: a queue each (v4-zc), sharing one (v4)
                      idle      bound, with 16 of them busy
                      burst     packets in a row for one of 256 sockets, growing shorter
+                     moderation  packets that raise an interrupt, when each is for another of 256 sockets
                      rules     flow rules, 1 to 8192
                      queues    queue pairs of which one is busy, 2 to 4096
                      rss       queue pairs that RSS spreads to, a socket each, 1 to 64

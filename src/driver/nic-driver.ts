@@ -275,11 +275,14 @@ export class NicDriver implements Driver {
 
   steer(rule: FlowRule, queue: number): number {
     this.#open(queue);
-    return this.#nic.classifier.add(rule, queue);
+    const handle = this.#nic.classifier.add(rule, queue);
+    this.#nic.unblock();
+    return handle;
   }
 
   unsteer(handle: number): void {
     this.#nic.classifier.remove(handle);
+    this.#nic.unblock();
   }
 
   spreadsTo(queue: number): boolean {
@@ -287,7 +290,9 @@ export class NicDriver implements Driver {
   }
 
   setSpread(queue: number, on: boolean): boolean {
-    return this.#nic.classifier.setSpread(queue, on);
+    const done = this.#nic.classifier.setSpread(queue, on);
+    this.#nic.unblock();
+    return done;
   }
 
   setLink(up: boolean): void {

@@ -158,7 +158,6 @@ describe('honest programs raise no alarm', () => {
             const [one] = held.splice(random.below(held.length), 1) as [PacketBatch];
             if (what === 3 || held.length > 40) {
               end.release(one);
-              // A slot of the other end's ring, say, is no slot here, and knows its way home.
             } else {
               if (random.oneIn(2)) end.bytes[one.offset[0]!] = round;
               if (end.send(one) === 0) held.push(one);

@@ -1,3 +1,4 @@
+import type { Driver } from '../driver/contract.js';
 import { PacketError } from '../errors.js';
 import type {
   Binding,
@@ -54,6 +55,9 @@ export class SoftSocket implements KernelSocket {
   #rings: RingMemory | undefined;
   #kernelRings: KernelRings | undefined;
   #attachment: Attachment | undefined;
+  /** Zero-copy: who serves the rings, and as which queue. */
+  #driver: Driver | undefined;
+  #driverQueue = 0;
   #closed = false;
 
   constructor(
@@ -130,6 +134,8 @@ export class SoftSocket implements KernelSocket {
       kernelRings.interfaceIndex = device.index;
     const attach = mode === 'v4-zc' || mode === 'xdp-zc' ? attachZeroCopy : attachCopying;
     this.#attachment = attach(device, kernelRings, request, this.#memory);
+    this.#driver = this.#attachment.driver;
+    this.#driverQueue = this.#attachment.queue ?? 0;
     this.#kernelRings = kernelRings;
     kernel.bound(this);
     const exclusive = mode !== 'v2' && mode !== 'v3' && mode !== 'v4';
@@ -164,6 +170,7 @@ export class SoftSocket implements KernelSocket {
 
   /** Takes what the application has posted. Returns frames taken. */
   service(direction?: Direction): number {
+    if (this.#driver !== undefined) return this.#driver.service(this.#driverQueue, direction);
     return this.#attachment === undefined ? 0 : this.#attachment.service(direction);
   }
 
@@ -244,6 +251,7 @@ export class SoftSocket implements KernelSocket {
     this.#closed = true;
     this.#attachment?.detach();
     this.#attachment = undefined;
+    this.#driver = undefined;
     this.kernel.unbound(this);
   }
 

@@ -23,6 +23,9 @@ export async function measure(point: ScalePoint, settings: ScaleSettings): Promi
     name: DEVICE,
     queues: point.queues,
     ring: point.hardwareRing,
+    // The wire waits for descriptors: lost packets are no part of what is measured.
+    pause: true,
+    moderation: { packets: point.moderation },
     wire: {
       kind: 'generator',
       size: point.size,
@@ -33,7 +36,7 @@ export async function measure(point: ScalePoint, settings: ScaleSettings): Promi
   });
   const sockets: PacketSocket[] = [];
   for (let i = 0; i < point.sockets; i++) sockets.push(await openSocket(socketOptions(kernel, point, i)));
-  const turn = receiver(sockets, point.batch);
+  const turn = receiver(sockets.slice(0, point.busy), point.batch);
   // Memory that was never touched costs much more: the warm-up goes around at least once.
   let packets = 0;
   const warmUp = (): number => {
@@ -86,7 +89,7 @@ function ruleFor(flow: number): FlowRule {
   return { protocol: 'udp', source: flowAddress(flow) };
 }
 
-/** The application: visits its sockets in turn, reads every Ethernet header, gives the frames back. Returns packets. */
+/** The application: visits its busy sockets in turn, reads every Ethernet header, gives the frames back. Returns packets. */
 function receiver(sockets: readonly PacketSocket[], capacity: number): () => number {
   const batch = new PacketBatch(capacity);
   const { offset } = batch;

@@ -5,6 +5,7 @@ export const AXES = [
   'sockets',
   'idle',
   'burst',
+  'moderation',
   'rules',
   'queues',
   'rss',
@@ -61,6 +62,8 @@ export interface ScalePoint {
   /** Packets of one flow that follow each other. */
   readonly burst: number;
   readonly flows: number;
+  /** Packets of a queue that raise its interrupt; fewer wait 50 µs of the kernel's clock at most. */
+  readonly moderation: number;
   /** Distinct packets that the wire cycles. */
   readonly packets: number;
 }
@@ -88,6 +91,7 @@ const PLAIN = {
   burst: 1,
   flows: 1024,
   packets: 1024,
+  moderation: 1,
 } as const satisfies Omit<ScalePoint, 'axis' | 'value'>;
 
 /** Sockets that are busy in turn have small rings, or their frames would not fit the arena. */
@@ -111,6 +115,11 @@ export function pointsOf(axis: Exclude<Axis, 'passes'>): ScalePoint[] {
       return MODES.flatMap((mode) =>
         [SOCKET_BURST, 16, 4, 1].map((burst) => manySockets({ axis, mode, value: burst }, 256, 256, burst)),
       );
+    case 'moderation':
+      return [1, 4, 16, 32].map((moderation) => ({
+        ...manySockets({ axis, mode: 'v4-zc', value: moderation }, 256, 256, 1),
+        moderation,
+      }));
     case 'rules':
       return MODES.flatMap((mode) => RULES.map((rules) => manyRules({ axis, mode, value: rules }, rules)));
     case 'queues':

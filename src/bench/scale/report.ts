@@ -37,7 +37,7 @@ export const MODELLED =
   'Device, driver, kernel and application on one thread, so that nothing is hidden; nanoseconds are all of them together. Receive ' +
   'DMA really writes each packet; the application reads each Ethernet header and gives the frame back. Interrupts are raised at ' +
   'once and polled in budgets of 64. Packets of one flow come in bursts as each table says, flows take turns, and the application ' +
-  'visits its sockets in turn. Not modelled: PCIe, cores that share caches, costs of real interrupts.';
+  'visits the busy sockets in turn; the wire waits for it, so that nothing is lost. Not modelled: PCIe, cores that share caches, costs of real interrupts.';
 
 /** What a table is about: a title, and what its values count. */
 const TITLES: Record<Axis, (point: ScalePoint | undefined) => readonly [title: string, unit: string]> = {
@@ -50,6 +50,10 @@ const TITLES: Record<Axis, (point: ScalePoint | undefined) => readonly [title: s
     'sockets',
   ],
   burst: (point) => [`Packets in a row for one of ${point?.sockets} busy sockets, ${sharing(point)}`, 'packets'],
+  moderation: (point) => [
+    `Packets that raise an interrupt, for ${point?.sockets} busy sockets, ${sharing(point)}, each packet for another`,
+    'packets',
+  ],
   rules: (point) => [
     `Flow rules of one socket, ${point?.mode === 'v4' ? "in the kernel's table" : 'in the flow director'}, ` +
       'each packet of another flow than the one before',
