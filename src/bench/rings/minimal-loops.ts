@@ -1,6 +1,7 @@
 import { KERNEL_OWNED } from '../../ring/v4/layout.js';
 import { CONSUMER_OFFSET, PRODUCER_OFFSET } from '../../ring/xdp/layout.js';
 import type { RingFormat } from './case.js';
+import { work } from './work.js';
 
 // One ring between two threads and nothing else: what the formats cost without frames, validation and batches as columns.
 // bench/peers/two-rings.c has the same loops in C. A descriptor has four words:
@@ -8,12 +9,19 @@ import type { RingFormat } from './case.js';
 //   owner ring:  index | length | flags and offset, with the owner in the sign | descriptors of the batch, in its first
 //   index ring:  index | length | offset                                       | not used
 //
-// The producer plays the kernel, the consumer the application, which reads every word.
+// The producer plays the kernel, the consumer the application, which reads every word. A batch is written and read in runs up to
+// the ring's end, so that no index is masked in the loop (1.2 times the rate). Whoever finds nothing looks away for a microsecond:
+// asking again at once takes the line from the side that is about to write it, and keeps both on each other's heels (1.4 to 1.7
+// times the rate, in both formats). Descriptors begin at multiples of four words: `word | 1` spares the check for overflow that
+// `word + 1` needs (1.3 instead of 1.8 ns a descriptor).
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
 const OWNED = KERNEL_OWNED;
 const LENGTH = 60;
 const OFFSET = 256;
+
+/** Steps of {@link work} before the other side is asked again: about a microsecond. */
+const LOOK_AWAY_STEPS = 700;
 
 /** Arena bytes in front of the descriptors: the index rings' words. */
 export const MINIMAL_HEADER_BYTES = 4096;
@@ -49,6 +57,38 @@ export function minimalConsumer(format: RingFormat, i32: Int32Array, ring: Minim
   return format === 'owner' ? new OwnerConsumer(i32, ring) : new IndexConsumer(i32, ring);
 }
 
+/** Writes descriptors `position` to `position + count`, which do not cross the ring's end, from word `at` on. */
+function writeRun(i32: Int32Array, at: number, count: number, position: number): void {
+  const end = at + (count << 2);
+  for (let word = at, index = position; word < end; word = (word + 4) | 0) {
+    i32[word] = index;
+    i32[word | 1] = LENGTH;
+    i32[word | 2] = OFFSET;
+    index = (index + 1) | 0;
+  }
+}
+
+/** Reads descriptors that do not cross the ring's end, from word `at` on. Returns the sum of their words. */
+function readRun(i32: Int32Array, at: number, count: number): number {
+  const end = at + (count << 2);
+  let sum = 0;
+  for (let word = at; word < end; word = (word + 4) | 0) {
+    sum = (((((sum + i32[word]!) | 0) + i32[word | 1]!) | 0) + i32[word | 2]!) | 0;
+  }
+  return sum;
+}
+
+/** The same, and makes them the kernel's. */
+function takeRun(i32: Int32Array, at: number, count: number): number {
+  const end = at + (count << 2);
+  let sum = 0;
+  for (let word = at; word < end; word = (word + 4) | 0) {
+    sum = (((((sum + i32[word]!) | 0) + i32[word | 1]!) | 0) + i32[word | 2]!) | 0;
+    i32[word | 2] = OWNED;
+  }
+  return sum;
+}
+
 abstract class End implements MinimalEnd {
   protected readonly ring: number;
   protected readonly mask: number;
@@ -58,6 +98,8 @@ abstract class End implements MinimalEnd {
   protected readonly consumer: number;
   /** Free-running, modulo 2^32. */
   protected position = 0;
+  /** What was read and what looking away came to: keeps the compiler from leaving either out. */
+  sum = 1;
 
   constructor(
     protected readonly i32: Int32Array,
@@ -72,6 +114,10 @@ abstract class End implements MinimalEnd {
   }
 
   abstract move(turns: number): number;
+
+  protected lookAway(): void {
+    this.sum = work(LOOK_AWAY_STEPS, this.sum);
+  }
 }
 
 class OwnerProducer extends End {
@@ -79,23 +125,24 @@ class OwnerProducer extends End {
   #owned = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, batch } = this;
+    const { i32, ring, mask, entries, batch } = this;
     let { position } = this;
     let owned = this.#owned;
     let moved = 0;
     for (let turn = 0; turn < turns; turn++) {
-      const gate = ring + ((position & mask) << 2);
+      const at = position & mask;
+      const gate = ring + (at << 2);
       if (owned === 0) {
-        if (Atomics.load(i32, gate + 2) >= 0) continue;
+        if (Atomics.load(i32, gate + 2) >= 0) {
+          this.lookAway();
+          continue;
+        }
         owned = i32[gate + 3]!;
       }
       const count = Math.min(owned, batch);
-      for (let i = 1; i < count; i++) {
-        const descriptor = ring + (((position + i) & mask) << 2);
-        i32[descriptor] = position + i;
-        i32[descriptor + 1] = LENGTH;
-        i32[descriptor + 2] = OFFSET;
-      }
+      const run = Math.min(count, entries - at);
+      writeRun(i32, gate + 4, run - 1, position + 1);
+      writeRun(i32, ring, count - run, position + run);
       i32[gate] = position;
       i32[gate + 1] = LENGTH;
       i32[gate + 3] = count;
@@ -112,26 +159,26 @@ class OwnerProducer extends End {
 
 class OwnerConsumer extends End {
   #owned = 0;
-  /** Keeps the compiler from leaving the reads out. */
-  sum = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, batch } = this;
-    let { position, sum } = this;
+    const { i32, ring, mask, entries, batch } = this;
+    let { position } = this;
     let owned = this.#owned;
+    let sum = 0;
     let moved = 0;
     for (let turn = 0; turn < turns; turn++) {
-      const gate = ring + ((position & mask) << 2);
+      const at = position & mask;
+      const gate = ring + (at << 2);
       if (owned === 0) {
-        if (Atomics.load(i32, gate + 2) < 0) continue;
+        if (Atomics.load(i32, gate + 2) < 0) {
+          this.lookAway();
+          continue;
+        }
         owned = i32[gate + 3]!;
       }
       const count = Math.min(owned, batch);
-      for (let i = 1; i < count; i++) {
-        const descriptor = ring + (((position + i) & mask) << 2);
-        sum = (sum + i32[descriptor]! + i32[descriptor + 1]! + i32[descriptor + 2]!) | 0;
-        i32[descriptor + 2] = OWNED;
-      }
+      const run = Math.min(count, entries - at);
+      sum = (sum + takeRun(i32, gate + 4, run - 1) + takeRun(i32, ring, count - run)) | 0;
       sum = (sum + i32[gate]! + i32[gate + 1]! + i32[gate + 2]!) | 0;
       i32[gate + 3] = count;
       Atomics.store(i32, gate + 2, OWNED);
@@ -141,7 +188,7 @@ class OwnerConsumer extends End {
     }
     this.position = position;
     this.#owned = owned;
-    this.sum = sum;
+    this.sum ^= sum;
     return moved;
   }
 }
@@ -158,14 +205,15 @@ class IndexProducer extends End {
     for (let turn = 0; turn < turns; turn++) {
       if (entries - ((position - consumed) | 0) < batch) {
         consumed = Atomics.load(i32, consumer);
-        if (entries - ((position - consumed) | 0) < batch) continue;
+        if (entries - ((position - consumed) | 0) < batch) {
+          this.lookAway();
+          continue;
+        }
       }
-      for (let i = 0; i < batch; i++) {
-        const descriptor = ring + (((position + i) & mask) << 2);
-        i32[descriptor] = position + i;
-        i32[descriptor + 1] = LENGTH;
-        i32[descriptor + 2] = OFFSET;
-      }
+      const at = position & mask;
+      const run = Math.min(batch, entries - at);
+      writeRun(i32, ring + (at << 2), run, position);
+      writeRun(i32, ring, batch - run, position + run);
       position = (position + batch) | 0;
       Atomics.store(i32, producer, position);
       moved += batch;
@@ -179,30 +227,32 @@ class IndexProducer extends End {
 class IndexConsumer extends End {
   /** The producer's index as last read. */
   #produced = 0;
-  sum = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, batch, consumer, producer } = this;
-    let { position, sum } = this;
+    const { i32, ring, mask, entries, batch, consumer, producer } = this;
+    let { position } = this;
     let produced = this.#produced;
+    let sum = 0;
     let moved = 0;
     for (let turn = 0; turn < turns; turn++) {
       if (produced === position) {
         produced = Atomics.load(i32, producer);
-        if (produced === position) continue;
+        if (produced === position) {
+          this.lookAway();
+          continue;
+        }
       }
+      const at = position & mask;
       const count = Math.min((produced - position) | 0, batch);
-      for (let i = 0; i < count; i++) {
-        const descriptor = ring + (((position + i) & mask) << 2);
-        sum = (sum + i32[descriptor]! + i32[descriptor + 1]! + i32[descriptor + 2]!) | 0;
-      }
+      const run = Math.min(count, entries - at);
+      sum = (sum + readRun(i32, ring + (at << 2), run) + readRun(i32, ring, count - run)) | 0;
       position = (position + count) | 0;
       Atomics.store(i32, consumer, position);
       moved += count;
     }
     this.position = position;
     this.#produced = produced;
-    this.sum = sum;
+    this.sum ^= sum;
     return moved;
   }
 }
