@@ -10,6 +10,8 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 /** The same on x86, ARM and RISC-V, the machines that system-calls.ts admits. */
 export const SO_ERROR = 4;
+export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
 export const SOL_XDP = 283;
 export const MSG_DONTWAIT = 0x40;
 
@@ -63,19 +65,17 @@ export const BPF_MAP_DELETE_ELEM = 3;
 export const BPF_PROG_LOAD = 5;
 export const BPF_PROG_TEST_RUN = 10;
 export const BPF_LINK_CREATE = 28;
+export const BPF_LINK_UPDATE = 29;
 
 // <linux/bpf.h>: types, helpers
 export const BPF_MAP_TYPE_XSKMAP = 17;
 export const BPF_PROG_TYPE_XDP = 6;
 /** enum bpf_attach_type: the attach type of XDP links. */
 export const BPF_XDP = 37;
-export const BPF_FUNC_redirect_map = 51;
 export const XDP_PASS = 2;
 export const XDP_TX = 3;
 /** Bytes that the kernel keeps free in front of a received packet. */
 export const XDP_PACKET_HEADROOM = 256;
-/** Second word's source register of a 64-bit load: the immediate is a map's file descriptor. */
-export const BPF_PSEUDO_MAP_FD = 1;
 /** bpf_attr.prog_flags, since Linux 5.18: the program takes packets of several fragments. */
 export const BPF_F_XDP_HAS_FRAGS = 1 << 5;
 /** bpf_attr.test.flags: the packets really leave through the device. */
@@ -97,7 +97,9 @@ export const ETH_HLEN = 14;
 
 // <errno-base.h>, <errno.h>: the ones this code decides by
 export const EPERM = 1;
+export const ENOENT = 2;
 export const ENXIO = 6;
+export const E2BIG = 7;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;
@@ -107,6 +109,7 @@ export const ENODEV = 19;
 export const EINVAL = 22;
 export const ENOSPC = 28;
 export const ERANGE = 34;
+export const ENOLINK = 67;
 export const ENOPROTOOPT = 92;
 export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;

@@ -1,7 +1,6 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
-import type { Receive } from '../steering/rules.js';
 import {
   AF_XDP,
   EBUSY,
@@ -39,7 +38,7 @@ const MOST_FRAMES_PER_PACKET = 18;
  * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
  *
  * @returns the queue and mode to bind
- * @throws PacketError MODE_UNSUPPORTED, NO_QUEUE, FRAME_TOO_SMALL, RULES_UNSUPPORTED, INVALID_OPTION
+ * @throws PacketError MODE_UNSUPPORTED, NO_QUEUE, FRAME_TOO_SMALL, INVALID_OPTION
  */
 export function checkBinding(
   request: BindRequest,
@@ -52,12 +51,12 @@ export function checkBinding(
   if (mode !== 'xdp-zc' && mode !== 'xdp-copy' && mode !== 'xdp-generic') {
     throw new PacketError('MODE_UNSUPPORTED', `mode ${mode} is not one of an AF_XDP socket`);
   }
-  checkReceive(receive, receives);
-  const queue = checkQueue(request.queue, device, receive === 'all', transmits);
+  checkReceiveRing(receive, receives);
+  const queue = checkQueue(request.queue, device, receive !== 'none', transmits);
   // Without packets of several frames, a longer packet would be dropped, or the driver refuse.
   const needed = device.mtu + ETH_HLEN;
   const room = memory.frameSize - XDP_PACKET_HEADROOM - memory.headroom;
-  if (receive === 'all' && !request.segments && needed > room && device.driver !== 'loopback') {
+  if (receive !== 'none' && !request.segments && needed > room && device.driver !== 'loopback') {
     throw new PacketError(
       'FRAME_TOO_SMALL',
       `packets of ${device.name} have up to ${needed} bytes, and a frame has room for ${room}`,
@@ -72,15 +71,11 @@ export function checkBinding(
   return { queue, mode };
 }
 
-/** What this kernel can be told to receive. @throws PacketError RULES_UNSUPPORTED, INVALID_OPTION */
-export function checkReceive(receive: Receive, hasRing: boolean): asserts receive is 'all' | 'none' {
-  if (receive !== 'all' && receive !== 'none') {
-    throw new PacketError('RULES_UNSUPPORTED', 'the Linux kernel does not steer by rules yet', {
-      remedy: "receive: 'all', and pick the packets in the program",
-    });
-  }
-  if (receive === 'all' && !hasRing) {
-    throw new PacketError('INVALID_OPTION', "receive: 'all' asks for packets, and the socket has no RX ring");
+/** Whoever asks for packets needs a ring for them. @throws PacketError INVALID_OPTION */
+export function checkReceiveRing(receive: 'all' | 'none' | readonly unknown[], hasRing: boolean): void {
+  if (receive !== 'none' && !hasRing) {
+    const asked = receive === 'all' ? "'all'" : 'a list of rules';
+    throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`);
   }
 }
 

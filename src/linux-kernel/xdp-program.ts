@@ -1,44 +1,46 @@
 import { PacketError } from '../errors.js';
+import { codeForQueues, type QueueRules } from '../steering/programs/rule-code.js';
+import { xdpProgram, xdpRedirect } from '../steering/programs/xdp-program.js';
+import type { ParsedRule } from '../steering/rules.js';
 import {
-  BPF_F_XDP_HAS_FRAGS,
-  BPF_FUNC_redirect_map,
   BPF_LINK_CREATE,
+  BPF_LINK_UPDATE,
   BPF_MAP_CREATE,
   BPF_MAP_DELETE_ELEM,
   BPF_MAP_TYPE_XSKMAP,
   BPF_MAP_UPDATE_ELEM,
-  BPF_PROG_LOAD,
-  BPF_PROG_TYPE_XDP,
-  BPF_PSEUDO_MAP_FD,
   BPF_XDP,
   EBUSY,
   EEXIST,
   EINVAL,
   ENODEV,
+  ENOLINK,
   ENOSPC,
   ENOTSUPP,
   EOPNOTSUPP,
   ERANGE,
   XDP_FLAGS_DRV_MODE,
   XDP_FLAGS_SKB_MODE,
-  XDP_PASS,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
+import { CAPABILITIES, loadXdpProgram } from './xdp-loading.js';
 
 /** Where the program runs: in the driver (native), or in the stack after the driver has made a socket buffer (generic). */
 export type AttachMode = 'native' | 'generic';
 
-/** The kernel compares this with its list of licences; the helpers used here ask for none in particular. */
-const LICENCE = 'Dual MIT/GPL\0';
-const CAPABILITIES = 'CAP_BPF and CAP_NET_ADMIN';
+/** What the socket of a queue receives: all packets, or those that match a rule. */
+export type QueueReceive = 'all' | readonly ParsedRule[];
 
 /**
  * The XDP program that feeds the sockets of one interface, its map from queue to socket, and the BPF link that attaches it.
- * Packets of queues without a socket go to the ordinary stack. The kernel detaches all of it when the link's descriptor is
- * closed, also by the end of the process.
+ * Packets of queues without a socket go to the ordinary stack, and so do those that match none of their queue's rules. The kernel
+ * detaches all of it when the link's descriptor is closed, also by the end of the process.
+ *
+ * The rules of all queues are compiled into the program. Other rules are another program, which takes the place of this one in the
+ * link at once (BPF_LINK_UPDATE): each packet meets either the one or the other.
  */
 export class XdpProgram {
   readonly attachMode: AttachMode;
@@ -47,6 +49,10 @@ export class XdpProgram {
   readonly #calls: SystemCalls;
   readonly #map: number;
   readonly #link: number;
+  /** The queues with a socket. */
+  readonly #queues = new Map<number, QueueReceive>();
+  /** The queues with rules in the program that is attached, and these rules by name. Queues that are gone stay in it: their entry is empty. */
+  #compiled: ReadonlyMap<number, string> = new Map();
   #users = 1;
 
   private constructor(calls: SystemCalls, attachMode: AttachMode, segments: boolean, map: number, link: number) {
@@ -66,7 +72,7 @@ export class XdpProgram {
     const map = createSocketMap(calls, device.queues);
     let program = -1;
     try {
-      program = loadProgram(calls, map, segments);
+      program = loadXdpProgram(calls, xdpProgram(codeForQueues([]), xdpRedirect(map)), segments);
       return new XdpProgram(calls, attachMode, segments, map, createLink(calls, program, device, attachMode));
     } catch (error) {
       calls.close(map);
@@ -76,18 +82,68 @@ export class XdpProgram {
     }
   }
 
-  /** Sends the packets of a queue to a bound socket. The kernel takes the entry out when the socket is closed. */
-  connect(queue: number, socket: number): void {
-    const result = this.#calls.bpf(BPF_MAP_UPDATE_ELEM, this.#element(queue, socket));
-    if (result < 0)
-      throw systemCallError('bpf BPF_MAP_UPDATE_ELEM', -result, `send queue ${queue} to the socket`, {}, CAPABILITIES);
+  /**
+   * Sends packets of a queue to a bound socket, from now on those and no others. The rules come first: no packet that they leave to
+   * the stack goes to the socket. When it fails, everything is as it was. The kernel takes the map's entry out when the socket is closed.
+   *
+   * @throws PacketError FLOW_TABLE_FULL (too many rules), NO_INTERFACE, NO_PRIVILEGE, SYSTEM_CALL
+   */
+  connect(queue: number, socket: number, receive: QueueReceive): void {
+    const before = this.#queues.get(queue);
+    this.#queues.set(queue, receive);
+    try {
+      if ((this.#compiled.get(queue) ?? 'all') !== nameOf(receive)) this.#compile();
+      if (before !== undefined) return;
+      const result = this.#calls.bpf(BPF_MAP_UPDATE_ELEM, this.#element(queue, socket));
+      if (result < 0)
+        throw systemCallError(
+          'bpf BPF_MAP_UPDATE_ELEM',
+          -result,
+          `send queue ${queue} to the socket`,
+          {},
+          CAPABILITIES,
+        );
+    } catch (error) {
+      if (before === undefined) this.#queues.delete(queue);
+      else this.#queues.set(queue, before);
+      throw error;
+    }
   }
 
   /** Sends the packets of a queue to the stack again. */
   disconnect(queue: number): void {
+    this.#queues.delete(queue);
     const result = this.#calls.bpf(BPF_MAP_DELETE_ELEM, this.#element(queue));
     if (result < 0)
       throw systemCallError('bpf BPF_MAP_DELETE_ELEM', -result, `send queue ${queue} to the stack`, {}, CAPABILITIES);
+  }
+
+  /** Puts a program with the rules of all queues in the place of the one that is attached. */
+  #compile(): void {
+    const lists = new Map<string, { queues: number[]; rules: readonly ParsedRule[] }>();
+    const compiled = new Map<number, string>();
+    for (const [queue, receive] of this.#queues) {
+      if (receive === 'all') continue;
+      const name = nameOf(receive);
+      compiled.set(queue, name);
+      const list = lists.get(name);
+      if (list === undefined) lists.set(name, { queues: [queue], rules: receive });
+      else list.queues.push(queue);
+    }
+    const rules: QueueRules[] = [...lists.values()];
+    const program = loadXdpProgram(
+      this.#calls,
+      xdpProgram(codeForQueues(rules), xdpRedirect(this.#map)),
+      this.segments,
+    );
+    const attributes = new Struct(16).u32(0, this.#link).u32(4, program);
+    const result = this.#calls.bpf(BPF_LINK_UPDATE, attributes);
+    this.#calls.close(program); // the link holds it
+    if (result < 0) {
+      const gone = { [ENOLINK]: { code: 'NO_INTERFACE', why: 'the interface is gone' } } as const;
+      throw systemCallError('bpf BPF_LINK_UPDATE', -result, 'change the rules', gone, CAPABILITIES);
+    }
+    this.#compiled = compiled;
   }
 
   /** @param socket undefined for a deletion, where the kernel wants the field to be zero */
@@ -105,13 +161,19 @@ export class XdpProgram {
     return this;
   }
 
-  /** One socket fewer. @returns whether that was the last one, and the program is detached */
-  release(): boolean {
+  /** One socket fewer, that of this queue. @returns whether that was the last one, and the program is detached */
+  release(queue: number): boolean {
+    this.#queues.delete(queue);
     if (--this.#users > 0) return false;
     this.#calls.close(this.#link);
     this.#calls.close(this.#map);
     return true;
   }
+}
+
+/** Equal for equal rules. */
+function nameOf(receive: QueueReceive): string {
+  return receive === 'all' ? receive : JSON.stringify(receive);
 }
 
 /** The programs that this kernel has attached, by interface index; sockets of one interface share one. */
@@ -150,8 +212,8 @@ export class XdpPrograms {
     return present.share();
   }
 
-  release(device: LinuxInterface, program: XdpProgram): void {
-    if (program.release() && this.#attached.get(device.index) === program) this.#attached.delete(device.index);
+  release(device: LinuxInterface, program: XdpProgram, queue: number): void {
+    if (program.release(queue) && this.#attached.get(device.index) === program) this.#attached.delete(device.index);
   }
 }
 
@@ -165,47 +227,6 @@ function createSocketMap(calls: SystemCalls, queues: number): number {
   const map = calls.bpf(BPF_MAP_CREATE, attributes);
   if (map < 0) throw systemCallError('bpf BPF_MAP_CREATE', -map, 'make a map of sockets', {}, CAPABILITIES);
   return map;
-}
-
-/** return bpf_redirect_map(sockets, context->rx_queue_index, XDP_PASS), in eBPF. The last argument is what an empty entry gives. */
-function loadProgram(calls: SystemCalls, map: number, segments: boolean): number {
-  const instructions = new Struct(6 * 8);
-  const put = (
-    at: number,
-    code: number,
-    destination: number,
-    source: number,
-    offset: number,
-    immediate: number,
-  ): void => {
-    instructions
-      .u16(at * 8, code | (destination << 8) | (source << 12))
-      .u16(at * 8 + 2, offset)
-      .i32(at * 8 + 4, immediate);
-  };
-  put(0, 0x61, 2, 1, 16, 0); // r2 = *(u32 *)(r1 + 16): xdp_md.rx_queue_index
-  put(1, 0x18, 1, BPF_PSEUDO_MAP_FD, 0, map); // r1 = the map, a 64-bit load in two instructions
-  put(2, 0, 0, 0, 0, 0);
-  put(3, 0xb7, 3, 0, 0, XDP_PASS); // r3 = XDP_PASS
-  put(4, 0x85, 0, 0, 0, BPF_FUNC_redirect_map); // r0 = call
-  put(5, 0x95, 0, 0, 0, 0); // return r0
-  const licence = new Struct(16).text(0, LICENCE);
-  const log = new Struct(4096);
-  const attributes = new Struct(148)
-    .u32(0, BPF_PROG_TYPE_XDP)
-    .u32(4, instructions.length / 8)
-    .pointer(8, instructions, calls.address(instructions))
-    .pointer(16, licence, calls.address(licence))
-    .u32(24, 1)
-    .u32(28, log.length)
-    .pointer(32, log, calls.address(log))
-    .u32(44, segments ? BPF_F_XDP_HAS_FRAGS : 0)
-    .text(48, 'tp4_redirect');
-  const program = calls.bpf(BPF_PROG_LOAD, attributes);
-  if (program >= 0) return program;
-  const verdict = log.readText(0, log.length).trim();
-  const what = verdict === '' ? 'load the XDP program' : `load the XDP program (the verifier says: ${verdict})`;
-  throw systemCallError('bpf BPF_PROG_LOAD', -program, what, {}, CAPABILITIES);
 }
 
 function createLink(calls: SystemCalls, program: number, device: LinuxInterface, attachMode: AttachMode): number {

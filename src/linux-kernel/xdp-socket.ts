@@ -27,6 +27,7 @@ import {
   XDP_STATISTICS,
 } from './constants.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
+import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
@@ -39,7 +40,7 @@ import {
   bindQueue,
   boundMode,
   checkBinding,
-  checkReceive,
+  checkReceiveRing,
   largestPacket,
   registerMemory,
 } from './xdp-binding.js';
@@ -180,7 +181,7 @@ export class XdpSocket implements KernelSocket {
    * Some drivers never look again at a fill ring that was empty at this moment: fill it before.
    *
    * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, NO_DRIVER_ZEROCOPY, MODE_UNSUPPORTED, FRAME_TOO_SMALL,
-   *   RULES_UNSUPPORTED, NO_PRIVILEGE, WRONG_STATE, SYSTEM_CALL
+   *   FLOW_TABLE_FULL (too many rules), NO_PRIVILEGE, WRONG_STATE, SYSTEM_CALL
    */
   async bind(request: BindRequest): Promise<Binding> {
     const memory = this.#memory;
@@ -191,13 +192,14 @@ export class XdpSocket implements KernelSocket {
     const { receive, transmit } = this.#entries!;
     const { segments } = request;
     const { queue, mode } = checkBinding(request, device, memory!, receive > 0, transmit > 0);
+    const wanted = parseReceive(request.receive);
     const facts = { calls, arena, descriptor: this.descriptor, device, queue, mode, memory: memory!, segments };
     this.#binding = true;
     await this.#bindWhenFree(facts);
     this.#require(true, 'bind', '');
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
-    this.#steer(request.receive);
+    this.#steer(wanted);
     return { mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) };
   }
 
@@ -246,28 +248,41 @@ export class XdpSocket implements KernelSocket {
     return undefined;
   }
 
-  /** Changes between all packets of the queue and none. @throws PacketError RULES_UNSUPPORTED, WRONG_STATE, and as `bind` */
+  /**
+   * Changes what the socket receives: all packets of the queue, none, or those that match a rule. Packets that the kernel has already
+   * looked at stay where they are.
+   *
+   * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL (too many rules), WRONG_STATE, and as `bind`; the socket then receives what it
+   *   did before
+   */
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
-    this.#steer(receive);
+    this.#steer(parseReceive(receive));
   }
 
-  #steer(receive: Receive): void {
-    checkReceive(receive, this.#entries!.receive > 0);
+  #steer(receive: ParsedReceive): void {
+    checkReceiveRing(receive, this.#entries!.receive > 0);
     const { device, queue, mode, segments } = this.#bound!;
     const { programs } = this.#host;
-    if (receive === 'all' && this.#program === undefined) {
-      this.#program = programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
-      this.#program.connect(queue, this.descriptor);
-    } else if (receive === 'none' && this.#program !== undefined) {
+    if (receive === 'none') {
       const program = this.#program;
+      if (program === undefined) return;
       this.#program = undefined;
       try {
         program.disconnect(queue);
       } finally {
-        programs.release(device, program);
+        programs.release(device, program, queue);
       }
+      return;
     }
+    const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
+    try {
+      program.connect(queue, this.descriptor, receive);
+    } catch (error) {
+      if (this.#program === undefined) programs.release(device, program, queue);
+      throw error;
+    }
+    this.#program = program;
   }
 
   kick(direction: Direction): void {
@@ -355,7 +370,7 @@ export class XdpSocket implements KernelSocket {
     this.#waiting.close();
     const program = this.#program;
     this.#program = undefined;
-    if (program !== undefined) programs.release(this.#bound!.device, program);
+    if (program !== undefined) programs.release(this.#bound!.device, program, this.#bound!.queue);
     this.#readStatistics();
     this.#ended = true;
     this.#mapping.freeze();

@@ -4,11 +4,12 @@ import { LinuxKernel } from '../../src/linux-kernel/linux-kernel.js';
 import type { XdpSocket } from '../../src/linux-kernel/xdp-socket.js';
 import { PacketBuffer } from '../../src/packet-buffer/packet-buffer.js';
 import { XdpRings } from '../../src/ring/xdp/user.js';
+import type { Receive } from '../../src/steering/rules.js';
 
 export interface XdpSessionOptions {
   readonly interface: string;
   readonly mode: Mode;
-  readonly receive: 'all' | 'none';
+  readonly receive: Receive;
   readonly queue?: number;
   readonly buffer?: PacketBuffer;
   readonly frames?: number;

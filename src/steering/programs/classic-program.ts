@@ -75,7 +75,7 @@ export function classicProgram({ steps }: MatchCode): ClassicInstruction[] {
       case 'label':
         places.set(step.label, drafts.length);
         break;
-      case 'require':
+      case 'need':
         put(LOAD_LENGTH);
         put(SUBTRACT_INDEX);
         branch(JUMP_AT_LEAST, step.bytes, undefined, step.otherwise);
@@ -113,7 +113,12 @@ export function classicProgram({ steps }: MatchCode): ClassicInstruction[] {
         if (!comesNext(steps, index, step.to)) branch(JUMP, 0, step.to, undefined);
         break;
       case 'branch':
-        branch(step.test === 'equal' ? JUMP_EQUAL : JUMP_AT_LEAST, step.value, unlessNext(step.yes), unlessNext(step.no));
+        branch(
+          step.test === 'equal' ? JUMP_EQUAL : JUMP_AT_LEAST,
+          step.value,
+          unlessNext(step.yes),
+          unlessNext(step.no),
+        );
         break;
       case 'accept':
         put(RETURN, WHOLE_PACKET);

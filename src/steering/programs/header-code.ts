@@ -56,7 +56,7 @@ export function writeHeaderReader(code: MatchCode, fields: FieldsRead, tagBeside
   code.set(0);
   const end = fields.addresses ? DESTINATION_WORD + 4 : DESTINATION_PORT_WORD + 1;
   for (let word = 0; word < end; word++) code.store(word);
-  code.require(ETHERNET_HEADER, done);
+  code.need(ETHERNET_HEADER, done);
   code.load(2, 12);
   code.store(ETHERTYPE_WORD);
   code.skip(ETHERNET_HEADER);
@@ -85,7 +85,7 @@ function writeVlanReader(code: MatchCode, tagBeside: boolean): void {
     code.recall(ETHERTYPE_WORD);
     code.branchOneOf(VLAN_TAGS, tagged, behind);
     code.place(tagged);
-    code.require(VLAN_TAG, behind);
+    code.need(VLAN_TAG, behind);
     if (tags === 0) {
       code.load(2, 0);
       writeIdentifier(code);
@@ -134,7 +134,7 @@ function writeNetworkReader(code: MatchCode, fields: FieldsRead, done: Label): v
 function writeIpv4Reader(code: MatchCode, fields: FieldsRead, transport: Label, done: Label): void {
   const version = code.label();
   const headerLength = code.label();
-  code.require(20, done);
+  code.need(20, done);
   code.load(1, 0);
   code.calculate('and', 0xf0);
   code.branch('equal', 0x40, version, done);
@@ -171,7 +171,7 @@ function writeIpv4Reader(code: MatchCode, fields: FieldsRead, transport: Label, 
 /** RFC 8200 sections 3 and 4. */
 function writeIpv6Reader(code: MatchCode, fields: FieldsRead, transport: Label, done: Label): void {
   const version = code.label();
-  code.require(40, done);
+  code.need(40, done);
   code.load(1, 0);
   code.calculate('and', 0xf0);
   code.branch('equal', 0x60, version, done);
@@ -229,7 +229,7 @@ function writeExtensionReader(code: MatchCode, walked: Label, laterFragment: Lab
   code.branch('equal', AUTHENTICATION_HEADER, authentication, walked);
 
   code.place(counted);
-  code.require(8, walked);
+  code.need(8, walked);
   code.load(1, 0);
   code.store(NEXT_WORD);
   code.load(1, 1);
@@ -238,7 +238,7 @@ function writeExtensionReader(code: MatchCode, walked: Label, laterFragment: Lab
   code.jump(variable);
 
   code.place(authentication);
-  code.require(8, walked);
+  code.need(8, walked);
   code.load(1, 0);
   code.store(NEXT_WORD);
   code.load(1, 1);
@@ -253,7 +253,7 @@ function writeExtensionReader(code: MatchCode, walked: Label, laterFragment: Lab
   const first = code.label();
   const later = code.label();
   code.place(fragment);
-  code.require(8, walked);
+  code.need(8, walked);
   code.load(1, 0);
   code.store(PROTOCOL_WORD);
   code.load(2, 2);
@@ -272,7 +272,7 @@ function writePortReader(code: MatchCode, done: Label): void {
   code.calculate('and', 0xff);
   code.branchOneOf([PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP], ported, done);
   code.place(ported);
-  code.require(4, done);
+  code.need(4, done);
   for (const [word, at] of [
     [SOURCE_PORT_WORD, 0],
     [DESTINATION_PORT_WORD, 2],

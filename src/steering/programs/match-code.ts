@@ -3,15 +3,15 @@
  * (rule-code.ts); a small back end each turns it into classic BPF (classic-program.ts) and eBPF (ebpf-program.ts).
  *
  * The machine: an accumulator and a position in the packet (bytes from its Ethernet header, 0 at first), {@link SCRATCH_WORDS} words of
- * scratch memory, all unsigned 32-bit. Jumps go forward only. Loads are in network byte order, and come after a `require` that holds
+ * scratch memory, all unsigned 32-bit. Jumps go forward only. Loads are in network byte order, and come after a `need` that holds
  * for the same position; a word is stored before it is recalled. The position never lies beyond the end of the packet, but for
  * where `advance` jumps to.
  */
 export type MatchStep =
   | { readonly step: 'label'; readonly label: Label }
   /** Jumps unless so many bytes (at least 1) follow the position. The accumulator is lost. */
-  | { readonly step: 'require'; readonly bytes: number; readonly otherwise: Label }
-  /** Moves the position by so many bytes, which a `require` has found there. The accumulator is lost. */
+  | { readonly step: 'need'; readonly bytes: number; readonly otherwise: Label }
+  /** Moves the position by so many bytes, which a `need` has found there. The accumulator is lost. */
   | { readonly step: 'skip'; readonly bytes: number }
   /** Moves the position by the accumulator's bytes; jumps when it then lies beyond the end. The accumulator is lost. */
   | { readonly step: 'advance'; readonly otherwise: Label }
@@ -24,7 +24,13 @@ export type MatchStep =
   | { readonly step: 'calculate'; readonly operation: Operation; readonly value: number }
   | { readonly step: 'jump'; readonly to: Label }
   /** Compares the accumulator with a value, and jumps either way. */
-  | { readonly step: 'branch'; readonly test: Comparison; readonly value: number; readonly yes: Label; readonly no: Label }
+  | {
+      readonly step: 'branch';
+      readonly test: Comparison;
+      readonly value: number;
+      readonly yes: Label;
+      readonly no: Label;
+    }
   /** Ends: the packet is the socket's, or it is not. */
   | { readonly step: 'accept' | 'refuse' };
 
@@ -59,8 +65,8 @@ export class MatchCode {
     this.steps.push({ step: 'label', label });
   }
 
-  require(bytes: number, otherwise: Label): void {
-    this.steps.push({ step: 'require', bytes, otherwise });
+  need(bytes: number, otherwise: Label): void {
+    this.steps.push({ step: 'need', bytes, otherwise });
   }
 
   skip(bytes: number): void {

@@ -31,7 +31,7 @@ import { comesNext, type Label, type MatchCode, type Operation, SCRATCH_WORDS } 
 const ACCUMULATOR = 0;
 /** struct xdp_md, at first. */
 const CONTEXT = 1;
-/** Where the position is in memory, since the last `require`. */
+/** Where the position is in memory, since the last `need`. */
 const POINTER = 2;
 const LIMIT = 3;
 const PACKET = 6;
@@ -83,7 +83,7 @@ export function xdpRedirect(map: number): XdpAction {
 
 /**
  * Turns match code into an XDP program: accepted packets meet the action, others go to the stack. Scratch memory lies on the stack. Each
- * `require` compares pointers the way the kernel's verifier wants it of whoever reads a packet.
+ * `need` compares pointers the way the kernel's verifier wants it of whoever reads a packet.
  *
  * @throws PacketError FLOW_TABLE_FULL for a jump that is too long
  */
@@ -107,7 +107,7 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): EbpfInstruc
       case 'label':
         places.set(step.label, program.length);
         break;
-      case 'require':
+      case 'need':
         put(EBPF_MOVE, { destination: POINTER, source: PACKET });
         put(EBPF_ADD, { destination: POINTER, source: POSITION });
         put(EBPF_MOVE, { destination: LIMIT, source: POINTER });
