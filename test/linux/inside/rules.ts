@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { after, test } from 'node:test';
+import { createServer } from 'node:net';
+import { after, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Arena } from '../../../src/arena/arena.js';
@@ -16,7 +17,10 @@ import { openXdp, type XdpSession } from '../../support/xdp-session.js';
 
 // Two queues; what the far end sends through one arrives on the same one here.
 const pair = VethPair.inherited();
-after(() => pair.close());
+after(async () => {
+  await kernel.close();
+  pair.close();
+});
 const program = (name: string): string => fileURLToPath(new URL(`../../support/programs/${name}.js`, import.meta.url));
 const { interface: name } = pair.near;
 const arena = Arena.create(2 ** 26);
@@ -36,8 +40,10 @@ for (const [end, address, mac] of [
 
 const udp = (port: number): FlowRule => ({ protocol: 'udp', destinationPort: port });
 
-async function boundTo(port: number): Promise<Socket> {
+/** A socket of the stack, open until the test ends. */
+async function boundTo(port: number, t: TestContext): Promise<Socket> {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 2 ** 20 });
+  t.after(() => socket.close());
   socket.bind(port, NEAR);
   await once(socket, 'listening');
   return socket;
@@ -68,19 +74,29 @@ const every = (step: number, first: number, end: number): number[] => {
 };
 
 for (const mode of ['xdp-copy', 'xdp-generic'] as const) {
-  test(`${mode}: DNS comes to the sockets, and all else goes through the stack`, async () => {
-    const stack = await boundTo(54);
+  test(`${mode}: DNS comes to the sockets, and all else goes through the stack`, async (t) => {
+    const stack = await boundTo(54, t);
     let datagrams = 0;
     stack.on('message', () => datagrams++);
     const buffer = PacketBuffer.create({ arena, frames: 2048 });
     const sockets = await Promise.all(
       // The stack hashes flows to queues: a socket on each hears them all.
       [0, 1].map((queue) =>
-        openSocket({ kernel, interface: name, queue, mode, buffer, receive: [{ protocol: 'udp', port: 53 }] }),
+        openSocket({
+          kernel,
+          interface: name,
+          queue,
+          mode,
+          buffer,
+          ring: 256,
+          receive: [{ protocol: 'udp', port: 53 }],
+        }),
       ),
     );
-    const ping = await pair.startCommand(pair.far, 'ping', '-c', '3', '-i', '0.05', '-W', '2', NEAR).result;
-    assert.match(ping.stdout, / 3 received/);
+    const server = createServer((connection) => connection.pipe(connection)).listen(7, NEAR);
+    t.after(() => server.close());
+    const echo = await pair.start(pair.far, program('tcp-echo'), NEAR, 7, 'through the stack').result;
+    assert.equal(echo.stdout, 'through the stack\n', echo.stderr);
     const sender = pair.start(pair.far, program('udp-stream'), NEAR, 100, 53, 54);
     const batch = new PacketBatch(64);
     const numbers: number[] = [];
@@ -97,14 +113,13 @@ for (const mode of ['xdp-copy', 'xdp-generic'] as const) {
     assert.equal(datagrams, 50);
     for (const socket of sockets) await socket.close();
     buffer.close();
-    stack.close();
   });
 }
 
-test('steering while traffic runs loses no packet and doubles none', async () => {
+test('steering while traffic runs loses no packet and doubles none', async (t) => {
   const count = 1500;
   const ports = [53, 54];
-  const stack = await Promise.all(ports.map(boundTo));
+  const stack = await Promise.all(ports.map((port) => boundTo(port, t)));
   const seen = new Map<number, number>();
   const see = (number: number): void => void seen.set(number, (seen.get(number) ?? 0) + 1);
   let byStack = 0;
@@ -149,7 +164,6 @@ test('steering while traffic runs loses no packet and doubles none', async () =>
   );
   assert.ok(steered > wanted.length && bySockets > 0 && byStack > 0, `${steered}, ${bySockets}, ${byStack}`);
   for (const session of sessions) await session.close();
-  for (const socket of stack) socket.close();
   buffer.close();
 });
 
