@@ -208,7 +208,7 @@ test('rules that are refused change nothing', async () => {
   const buffer = PacketBuffer.create({ arena, frames: 1024 });
   const options = { interface: name, queue: 0, mode: 'xdp-copy', kernel, buffer, entries: 256 } as const;
   const session = await openXdp({ ...options, receive: [udp(53)] });
-  const tooMany = Array.from({ length: 6000 }, (_, i): FlowRule => ({ ...udp(i), sourcePort: [1, i + 2] }));
+  const tooMany = Array.from({ length: 4000 }, (_, i): FlowRule => ({ ...udp(i), sourcePort: 9 }));
   await assert.rejects(session.socket.steer(tooMany), { code: 'FLOW_TABLE_FULL', message: /verifier.* 8192 jumps/s });
   await assert.rejects(session.socket.steer(new Array<FlowRule>(10_000).fill(udp(1))), {
     code: 'FLOW_TABLE_FULL',
