@@ -98,10 +98,12 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): EbpfInstruc
     targets.set(program.length, to);
     put(code, fields);
   };
-  put(EBPF_LOAD[4], { destination: PACKET, source: CONTEXT, offset: CONTEXT_DATA });
-  put(EBPF_LOAD[4], { destination: PACKET_END, source: CONTEXT, offset: CONTEXT_DATA_END });
   put(EBPF_LOAD[4], { destination: QUEUE, source: CONTEXT, offset: CONTEXT_QUEUE });
-  put(EBPF_MOVE_IMMEDIATE, { destination: POSITION, immediate: 0 });
+  if (steps.some(({ step }) => step === 'need')) {
+    put(EBPF_LOAD[4], { destination: PACKET, source: CONTEXT, offset: CONTEXT_DATA });
+    put(EBPF_LOAD[4], { destination: PACKET_END, source: CONTEXT, offset: CONTEXT_DATA_END });
+    put(EBPF_MOVE_IMMEDIATE, { destination: POSITION, immediate: 0 });
+  }
   for (const [index, step] of steps.entries()) {
     switch (step.step) {
       case 'label':
