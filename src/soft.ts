@@ -21,7 +21,15 @@ export { CaptureStream, openCapture } from './capture-file/open-capture.js';
 export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
-export { DROP_PLACES, type DropPlace, type InterfaceInfo, type Kernel, type Mode } from './kernel/contract.js';
+export {
+  type BusyPoll,
+  type BusyPollRequest,
+  DROP_PLACES,
+  type DropPlace,
+  type InterfaceInfo,
+  type Kernel,
+  type Mode,
+} from './kernel/contract.js';
 // Packets
 export {
   type PacketOptions,

@@ -55,6 +55,11 @@ export interface KernelSocket {
   /** S3, S4: binds to an interface (and queue) in one mode, and says what it got. The rings may hold frames already. */
   bind(request: BindRequest): Promise<Binding>;
   /**
+   * Has the kernel poll the device in this socket's kicks and waits (Q7); before `map`. A socket without this call cannot.
+   * @throws PacketError INVALID_OPTION, MODE_UNSUPPORTED (kernel too old), NO_PRIVILEGE
+   */
+  busyPoll?(request: BusyPollRequest): Promise<BusyPoll>;
+  /**
    * Changes what a bound socket receives, while traffic runs (Q4).
    * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, QUEUE_SHARED
    */
@@ -79,6 +84,9 @@ export interface KernelSocket {
 }
 
 export type Direction = 'receive' | 'transmit';
+
+/** The calls that the user of a socket makes while packets move; with those of its set-up another thread may be charged. */
+export type DataPath = Pick<KernelSocket, 'kick' | 'wait' | 'waitBlocking'>;
 
 /** A packet buffer as the kernel sees it. */
 export interface MemoryRegistration {
@@ -145,6 +153,27 @@ export interface BindRequest {
   readonly segments: boolean;
 }
 
+/** Busy polling as a program asks for it (linux: SO_BUSY_POLL, SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL). */
+export interface BusyPollRequest {
+  /** For how long a wait may poll the device before it sleeps, in microseconds; 1 to 1,000,000. */
+  readonly microseconds: number;
+  /** Most packets that one poll of the device handles, 1 to 65535; default: what the kernel takes by itself, 8. */
+  readonly budget?: number;
+  /**
+   * Whether the device's interrupts stay off for as long as the program polls; default false. Takes effect where
+   * `napi_defer_hard_irqs` and `gro_flush_timeout` of the interface are set, too.
+   */
+  readonly prefer?: boolean;
+}
+
+/** Busy polling as the kernel granted it, read back from it. */
+export interface BusyPoll {
+  readonly microseconds: number;
+  /** As asked for, once the kernel has accepted it: it does not tell. Undefined is the kernel's own. */
+  readonly budget: number | undefined;
+  readonly prefer: boolean;
+}
+
 /** What the kernel did, read back from it. */
 export interface Binding {
   readonly mode: Mode;
@@ -188,5 +217,7 @@ export type DropPlace = (typeof DROP_PLACES)[number];
 export interface KernelStatistics {
   readonly received: number;
   readonly sent: number;
+  /** System calls that kicks and blocking waits of this socket have made (F1); absent where there are none to make. */
+  readonly systemCalls?: number;
   readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
 }

@@ -12,6 +12,10 @@ export const SOL_SOCKET = 1;
 export const SO_ERROR = 4;
 export const SO_ATTACH_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
+export const SO_BUSY_POLL = 46;
+/** Both since Linux 5.11. */
+export const SO_PREFER_BUSY_POLL = 69;
+export const SO_BUSY_POLL_BUDGET = 70;
 export const SOL_XDP = 283;
 export const MSG_DONTWAIT = 0x40;
 

@@ -12,8 +12,10 @@ import type { DescriptorWatch, SystemCalls } from './system-calls.js';
 const SENDING_INTERVAL_MILLISECONDS = 1;
 /** How often to look whether the interface still exists: AF_XDP's poll does not report it. */
 const IDLE_INTERVAL_MILLISECONDS = 250;
-/** Busy polling looks after the kernel's wake words once in so many turns. */
+/** Spinning looks after the kernel's wake words once in so many turns. */
 const TURNS_PER_KICK = 64;
+/** And whether the interface still exists once in so many, some milliseconds. */
+const TURNS_PER_CHECK = 2 ** 16;
 
 /** Timers of the event loop fire at once when they are set for longer. */
 const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1;
@@ -23,8 +25,12 @@ export interface WaitedFor {
   readonly descriptor: number;
   /** Whether packets have been posted that the kernel has not handed back. */
   sending(): boolean;
-  /** Kicks the rings whose wake words ask for it. */
+  /** Kicks the rings whose wake words ask for it; with busy polling the receive ring in any case. */
   kickIfAsked(): void;
+  /** Whether each kick polls the device, so that spinning must kick in every turn. */
+  readonly busyPolling: boolean;
+  /** Counts a system call. */
+  countCall(): void;
 }
 
 interface Waiter {
@@ -56,6 +62,7 @@ export class SocketWaiting {
     const { timeoutMilliseconds, signal, spinNanoseconds } = options;
     signal?.throwIfAborted();
     if (ready()) return true;
+    if (this.#ended !== undefined) throw this.#ended;
     if (spinNanoseconds !== undefined && this.#spin(ready, spinNanoseconds / 1e6)) return true;
     if (timeoutMilliseconds !== undefined && timeoutMilliseconds <= 0) return false;
     return new Promise<boolean>((resolve, reject) => {
@@ -97,14 +104,13 @@ export class SocketWaiting {
       const interval = this.#socket.sending() ? SENDING_INTERVAL_MILLISECONDS : IDLE_INTERVAL_MILLISECONDS;
       // Rounded up: poll takes whole milliseconds, and 0 would spin through the last one.
       const slice = Math.ceil(Math.min(end - performance.now(), interval));
-      if (slice > 0) this.#calls.poll(this.#socket.descriptor, POLLIN, slice);
+      if (slice > 0) this.#poll(this.#socket.descriptor, POLLIN, slice);
       if (ready()) return true;
       this.#checkInterface();
       if (this.#ended !== undefined) throw this.#ended;
       if (performance.now() >= end) return false;
       // Readable, and yet not what was waited for: poll would return at once, again and again.
-      if (this.#calls.poll(this.#socket.descriptor, POLLIN, 0) > 0)
-        this.#calls.poll(-1, 0, SENDING_INTERVAL_MILLISECONDS);
+      if (this.#poll(this.#socket.descriptor, POLLIN, 0) > 0) this.#poll(-1, 0, SENDING_INTERVAL_MILLISECONDS);
     }
   }
 
@@ -116,12 +122,21 @@ export class SocketWaiting {
     this.#watch = undefined;
   }
 
+  #poll(descriptor: number, events: number, milliseconds: number): number {
+    this.#socket.countCall();
+    return this.#calls.poll(descriptor, events, milliseconds);
+  }
+
   #spin(ready: () => boolean, milliseconds: number): boolean {
     const end = performance.now() + milliseconds;
+    const turnsPerKick = this.#socket.busyPolling ? 1 : TURNS_PER_KICK;
     for (let turn = 0; ; turn++) {
       if (ready()) return true;
-      if (turn % TURNS_PER_KICK === 0) this.#socket.kickIfAsked();
-      if (performance.now() >= end) return false;
+      if (turn % turnsPerKick === 0) this.#socket.kickIfAsked();
+      const over = performance.now() >= end;
+      if (over || turn % TURNS_PER_CHECK === TURNS_PER_CHECK - 1) this.#checkInterface();
+      if (this.#ended !== undefined) throw this.#ended;
+      if (over) return ready();
     }
   }
 

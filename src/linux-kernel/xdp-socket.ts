@@ -4,6 +4,8 @@ import type {
   Binding,
   BindRequest,
   BlockingWaitOptions,
+  BusyPoll,
+  BusyPollRequest,
   Direction,
   KernelSocket,
   KernelStatistics,
@@ -13,26 +15,24 @@ import type {
   WaitOptions,
 } from '../kernel/contract.js';
 import type { Receive } from '../steering/rules.js';
+import { setBusyPoll } from './busy-poll.js';
 import {
   AF_XDP,
   EAFNOSUPPORT,
-  EAGAIN,
   EBUSY,
-  ENOBUFS,
   SOCK_CLOEXEC,
   SOCK_RAW,
   SOL_XDP,
   XDP_PACKET_HEADROOM,
-  XDP_RING_NEED_WAKEUP,
   XDP_STATISTICS,
 } from './constants.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
 import { type ParsedReceive, parseReceive } from './receive-rules.js';
+import { KickCounts } from './kick-counts.js';
 import { RingMapping } from './ring-mapping.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
-import { SocketWaiting } from './waiting.js';
 import {
   type BindFacts,
   type BoundMode,
@@ -44,12 +44,10 @@ import {
   largestPacket,
   registerMemory,
 } from './xdp-binding.js';
+import { XdpDataPath, type XdpDataPathShare } from './xdp-data-path.js';
 import type { XdpProgram, XdpPrograms } from './xdp-program.js';
 import { createRings, mapRings, type XdpRingEntries } from './xdp-rings.js';
 import { XdpStatistics } from './xdp-statistics.js';
-
-/** Most sendto calls of one kick; a kick that moves nothing ends it before. */
-const MOST_SENDS_PER_KICK = 64;
 
 /** For how long, and how often, a busy queue is tried again. */
 const RELEASE_MILLISECONDS = 300;
@@ -64,48 +62,30 @@ export interface XdpHost {
   readonly sockets: Set<XdpSocket>;
 }
 
-/** What `kick` counts: the price of sending and its failures that are not errors (F1). */
-export interface KickCounts {
-  /** System calls made for either direction. */
-  calls: number;
-  /** Calls after which the kernel had more to do or was short of room (EAGAIN, ENOBUFS). */
-  again: number;
-  /** Packets that the device's queue refused (EBUSY): completed, but not sent. */
-  refused: number;
-  /** Calls that found the interface down (ENETDOWN) or gone (ENXIO), or failed otherwise. */
-  failed: number;
-}
-
 /** An AF_XDP socket (linux/if_xdp.h). After any failed call nothing but `close` is left to do with it. */
 export class XdpSocket implements KernelSocket {
   readonly version = 'xdp';
   readonly descriptor: number;
-  readonly kicks: KickCounts = { calls: 0, again: 0, refused: 0, failed: 0 };
+  readonly kicks = new KickCounts();
   readonly #host: XdpHost;
   readonly #mapping: RingMapping;
-  readonly #waiting: SocketWaiting;
   readonly #statistics = new XdpStatistics();
   #memory: MemoryRegistration | undefined;
   #entries: XdpRingEntries | undefined;
-  #maps: SocketMaps | undefined;
+  #busyPoll: BusyPoll | undefined;
+  /** Once the rings are mapped. */
+  #path: XdpDataPath | undefined;
   #bound: { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean } | undefined;
   #program: XdpProgram | undefined;
   /** `bind` was called. */
   #binding = false;
   /** Unbound or closed: there is no descriptor any more. */
   #ended = false;
-  /** Word indices of the TX ring's producer and consumer, of the completion ring's producer, and of the wake words. */
-  #transmitProducer = 0;
-  #transmitConsumer = 0;
-  #completionProducer = 0;
-  #wakeTransmit = 0;
-  #wakeReceive = 0;
 
   private constructor(host: XdpHost, descriptor: number) {
     this.#host = host;
     this.descriptor = descriptor;
     this.#mapping = new RingMapping(host.calls, host.arena);
-    this.#waiting = new SocketWaiting(host.calls, this);
     host.sockets.add(this);
   }
 
@@ -162,18 +142,27 @@ export class XdpSocket implements KernelSocket {
   /** Maps the rings into the arena; the kernel wants that before `bind`. @throws PacketError ARENA_EXHAUSTED, WRONG_STATE, SYSTEM_CALL */
   async map(): Promise<SocketMaps> {
     const entries = this.#entries;
-    this.#require(entries !== undefined && this.#maps === undefined, 'map', 'has no rings to map, or has mapped them');
+    this.#require(entries !== undefined && this.#path === undefined, 'map', 'has no rings to map, or has mapped them');
     const maps = mapRings(this.#host.calls, this.descriptor, this.#mapping, entries!);
-    const { receive, transmit, completion, wakeReceive, wakeTransmit } = maps;
-    this.#transmitProducer = (transmit?.producer ?? 0) >> 2;
-    this.#transmitConsumer = (transmit?.consumer ?? 0) >> 2;
-    this.#completionProducer = completion.producer >> 2;
-    this.#wakeTransmit = wakeTransmit >> 2;
-    this.#wakeReceive = wakeReceive >> 2;
+    const { receive, transmit, completion } = maps;
     const transmitWords = transmit && { consumer: transmit.consumer, completed: completion.producer };
     this.#statistics.observe(this.#host.arena.i32, receive?.producer, transmitWords);
-    this.#maps = maps;
+    const { descriptor, kicks } = this;
+    const busyPolling = this.#busyPoll !== undefined;
+    const share = { descriptor, maps, counts: kicks.memory, busyPolling };
+    this.#path = new XdpDataPath(this.#host.calls, this.#host.arena, share);
     return maps;
+  }
+
+  /**
+   * Has the kernel poll the device in this socket's kicks and waits; before `map`, so that those know.
+   *
+   * @throws PacketError INVALID_OPTION, MODE_UNSUPPORTED, NO_PRIVILEGE, WRONG_STATE
+   */
+  async busyPoll(request: BusyPollRequest): Promise<BusyPoll> {
+    this.#require(this.#path === undefined, 'busyPoll', 'has mapped its rings already');
+    this.#busyPoll = setBusyPoll(this.#host.calls, this.descriptor, request);
+    return this.#busyPoll;
   }
 
   /**
@@ -185,7 +174,7 @@ export class XdpSocket implements KernelSocket {
    */
   async bind(request: BindRequest): Promise<Binding> {
     const memory = this.#memory;
-    const ready = memory !== undefined && this.#maps !== undefined && !this.#binding;
+    const ready = memory !== undefined && this.#path !== undefined && !this.#binding;
     this.#require(ready, 'bind', 'lacks a packet buffer or mapped rings, or is bound');
     const { calls, arena } = this.#host;
     const device = readInterface(calls, request.interface);
@@ -286,67 +275,36 @@ export class XdpSocket implements KernelSocket {
   }
 
   kick(direction: Direction): void {
-    if (this.#ended) return;
-    const { calls } = this.#host;
-    const counts = this.kicks;
-    if (direction === 'receive') {
-      counts.calls++;
-      const result = calls.receiveNothing(this.descriptor);
-      if (result < 0) this.#countFailure(-result);
-      return;
-    }
-    // In copy mode a call sends a limited number of packets and says EAGAIN when there are more. Nobody else would send
-    // the rest, so it goes on as long as the kernel makes progress.
-    const { i32 } = this.#host.arena;
-    let consumed = Atomics.load(i32, this.#transmitConsumer);
-    for (let i = 0; i < MOST_SENDS_PER_KICK; i++) {
-      counts.calls++;
-      const result = calls.sendNothing(this.descriptor);
-      if (result >= 0) return;
-      this.#countFailure(-result);
-      if (result !== -EAGAIN && result !== -EBUSY) return;
-      const now = Atomics.load(i32, this.#transmitConsumer);
-      if (now === consumed) return;
-      consumed = now;
-    }
-  }
-
-  #countFailure(errno: number): void {
-    const counts = this.kicks;
-    if (errno === EAGAIN || errno === ENOBUFS) counts.again++;
-    else if (errno === EBUSY) counts.refused++;
-    else counts.failed++;
+    this.#path?.kick(direction);
   }
 
   /** For waiting: whether posted packets have not come back on the completion ring. */
   sending(): boolean {
-    if (this.#transmitProducer === 0) return false;
-    const { i32 } = this.#host.arena;
-    return Atomics.load(i32, this.#transmitProducer) !== Atomics.load(i32, this.#completionProducer);
+    return this.#path?.sending() ?? false;
   }
 
-  /** For waiting: kicks where a wake word asks for it and there is something to do. */
-  kickIfAsked(): void {
-    const { i32 } = this.#host.arena;
-    if ((Atomics.load(i32, this.#wakeReceive) & XDP_RING_NEED_WAKEUP) !== 0) this.kick('receive');
-    if ((Atomics.load(i32, this.#wakeTransmit) & XDP_RING_NEED_WAKEUP) === 0) return;
-    if (Atomics.load(i32, this.#transmitProducer) !== Atomics.load(i32, this.#transmitConsumer)) this.kick('transmit');
+  /** The data path as plain data, for another thread of the process that uses the socket from now on. */
+  dataPath(): XdpDataPathShare {
+    return this.#mapped('dataPath').share();
   }
 
   async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
-    this.#require(true, 'wait', '');
-    return this.#waiting.wait(ready, options);
+    return this.#mapped('wait').wait(ready, options);
   }
 
   waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
-    this.#require(true, 'waitBlocking', '');
-    return this.#waiting.waitBlocking(ready, options);
+    return this.#mapped('waitBlocking').waitBlocking(ready, options);
+  }
+
+  #mapped(call: string): XdpDataPath {
+    this.#require(this.#path !== undefined, call, 'has no mapped rings');
+    return this.#path!;
   }
 
   /** The kernel's counts; after `unbind` or `close`, as they were then. */
   async statistics(): Promise<KernelStatistics> {
     this.#readStatistics();
-    return this.#statistics.take(this.kicks.refused);
+    return { ...this.#statistics.take(this.kicks.refused), systemCalls: this.kicks.calls };
   }
 
   #readStatistics(): void {
@@ -367,7 +325,7 @@ export class XdpSocket implements KernelSocket {
     if (this.#ended) return;
     const { calls, programs, sockets } = this.#host;
     sockets.delete(this);
-    this.#waiting.close();
+    this.#path?.close();
     const program = this.#program;
     this.#program = undefined;
     if (program !== undefined) programs.release(this.#bound!.device, program, this.#bound!.queue);

@@ -1,6 +1,8 @@
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type {
   Binding,
+  BusyPoll,
+  BusyPollRequest,
   InterfaceInfo,
   Kernel,
   KernelSocket,
@@ -51,6 +53,11 @@ export interface OpenSocketOptions {
   readonly outcomes?: boolean;
   /** Accept packets that span several frames (F9); default false. */
   readonly segments?: boolean;
+  /**
+   * Linux, AF_XDP: has the kernel poll the device in this socket's kicks and waits (Q7). Refuses modes that cannot; what was
+   * granted is `socket.busyPoll`.
+   */
+  readonly busyPoll?: BusyPollRequest;
   /**
    * Debugging: checks whose each frame is, and collects what the program does wrong in `socket.ownership.violations`, or calls a
    * function with each violation. All sockets of a packet buffer should be checked. Slow; default false.
@@ -195,6 +202,7 @@ async function openInMode(
       await kernelSocket.registerMemory({ base, frames, frameSize, headroom });
     }
     await kernelSocket.createRings(request);
+    const busyPoll = await startBusyPoll(kernelSocket, mode, options);
     const maps = await kernelSocket.map();
     rings = makeRings(version, maps, kernelSocket, buffer, options, request);
     // The ring is filled before the driver sees it: some never look again at one that was empty (reference, trait 1).
@@ -213,6 +221,7 @@ async function openInMode(
       interface: options.interface,
       refused,
       binding,
+      busyPoll,
       kernelSocket,
       rings: checked(rings, maps, version, buffer, options),
       buffer,
@@ -226,6 +235,18 @@ async function openInMode(
     buffer.drop();
     throw error;
   }
+}
+
+async function startBusyPoll(
+  kernelSocket: KernelSocket,
+  mode: Mode,
+  { kernel, busyPoll }: OpenSocketOptions,
+): Promise<BusyPoll | undefined> {
+  if (busyPoll === undefined) return undefined;
+  if (kernelSocket.busyPoll !== undefined) return kernelSocket.busyPoll(busyPoll);
+  throw new PacketError('MODE_UNSUPPORTED', `busyPoll: the ${kernel.name} kernel has no such option in mode ${mode}`, {
+    remedy: 'leave it out, and wait with the strategy busy or hybrid',
+  });
 }
 
 /** Puts the ownership checker around the rings where it is asked for. */

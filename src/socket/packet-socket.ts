@@ -1,5 +1,5 @@
 import { PacketError } from '../errors.js';
-import type { Binding, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
+import type { Binding, BusyPoll, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
 import { PacketBatch } from '../ring/packet-batch.js';
@@ -28,6 +28,8 @@ export interface SocketStatistics extends RingCounters {
   /** What the kernel delivered to the socket and sent for it. */
   readonly kernelReceived: number;
   readonly kernelSent: number;
+  /** System calls that moved and awaited these packets (F1): kicks, and poll(2) of blocking waits. The soft kernel makes none. */
+  readonly systemCalls: number;
   /** Lost packets by the place where they were lost. */
   readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
 }
@@ -76,6 +78,8 @@ export class PacketSocket {
   readonly buffer: PacketBuffer;
   /** Largest packet that can be sent, in bytes with its Ethernet header. */
   readonly largestPacket: number;
+  /** Busy polling as it was granted; undefined where it was not asked for. */
+  readonly busyPoll: BusyPoll | undefined;
   readonly rings: SocketRings;
   readonly #kernelSocket: KernelSocket;
   readonly #ownsBuffer: boolean;
@@ -88,6 +92,7 @@ export class PacketSocket {
     interface: string;
     refused: readonly RefusedMode[];
     binding: Binding;
+    busyPoll: BusyPoll | undefined;
     kernelSocket: KernelSocket;
     rings: SocketRings;
     buffer: PacketBuffer;
@@ -102,6 +107,7 @@ export class PacketSocket {
     this.bytes = kernel.arena.u8;
     this.buffer = parts.buffer;
     this.largestPacket = binding.largestPacket;
+    this.busyPoll = parts.busyPoll;
     this.rings = parts.rings;
     this.#kernelSocket = parts.kernelSocket;
     this.#ownsBuffer = parts.ownsBuffer;
@@ -211,8 +217,8 @@ export class PacketSocket {
 
   async statistics(): Promise<SocketStatistics> {
     this.#expectOpen();
-    const { received, sent, drops } = await this.#kernelSocket.statistics();
-    return { ...this.rings.counters, kernelReceived: received, kernelSent: sent, drops };
+    const { received, sent, drops, systemCalls = 0 } = await this.#kernelSocket.statistics();
+    return { ...this.rings.counters, kernelReceived: received, kernelSent: sent, systemCalls, drops };
   }
 
   /** Iterates over received packets until the socket is closed or the signal is aborted. Frames go back by themselves. */

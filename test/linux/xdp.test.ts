@@ -26,6 +26,7 @@ test('AF_XDP sockets wait without blocking the event loop, and blocking', { skip
 );
 test('what AF_XDP refuses is a typed error that names the remedy', { skip }, () => runInside('inside/refusals.js'));
 test('AF_XDP sockets leave nothing behind', { skip }, () => runInside('inside/clean-up.js'));
+test('AF_XDP sockets poll the device where they are asked to', { skip }, () => runInside('inside/busy-poll.js'));
 test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
   runInside('inside/sharing.js', { queues: 2 }),
 );
