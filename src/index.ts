@@ -13,7 +13,16 @@ export {
   softNic,
 } from './host/interface-spec.js';
 export { nodeThreads } from './host/node-threads.js';
+export { type OpenQueuesOptions, openQueues } from './host/open-queues.js';
 export { type OpenSocketOptions, openSocket } from './host/open-socket.js';
 export { readCapture } from './host/read-capture.js';
+export {
+  type QueueContext,
+  type QueueCounts,
+  type QueueProgram,
+  RunningQueues,
+  type RunQueuesOptions,
+  runQueues,
+} from './host/run-queues.js';
 export { LinuxKernel, type LinuxKernelOptions } from './linux-kernel/linux-kernel.js';
 export * from './soft.js';

@@ -52,6 +52,7 @@ export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
 export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PacketBatch } from './ring/packet-batch.js';
 export { RingCounters, type SocketRings } from './ring/socket-rings.js';
+export { type OpenQueuesOptions, openQueues, QueueSockets, type QueueStatistics } from './socket/open-queues.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
 export {
   type Packet,

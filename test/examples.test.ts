@@ -16,6 +16,11 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
   'generate.ts': [/^soft:none \(xdp-zc\): 100000 packets in /m],
   'hold.ts': [/^4096 received, 4096 sent, 256 of them held back before$/m, /: 0 packets copied$/m],
   'outcomes.ts': [/^link up: 16 sent\nlink down: 0 sent, 16 failed with errno 100\nlink up: 16 sent$/m],
+  'queues.ts': [
+    /^queues 0, 1 of soft0 \(xdp-zc\), a thread each$/m,
+    /^queue 0: \d+ packets, /m,
+    /^queue 1: \d+ packets, /m,
+  ],
   'replay-capture.ts': [/^IPv4: \d+ packets, /m, /^IPv6: \d+ packets, /m, /^ARP: \d+ packets, /m],
   'threads.ts': [/^SoftKernel: \d+ packets, /m, /^ThreadedSoftKernel: \d+ packets, /m],
 };

@@ -28,8 +28,11 @@ export type Mode = 'xdp-zc' | 'xdp-copy' | 'xdp-generic' | 'v4-zc' | 'v4' | 'v3'
 export interface InterfaceInfo {
   readonly name: string;
   readonly driver: string;
-  /** Number of queue pairs. */
+  /** Number of queue pairs, or of the queues of the direction that has more. */
   readonly queues: number;
+  /** Where the directions differ: the queues of each. */
+  readonly receiveQueues?: number;
+  readonly transmitQueues?: number;
   /** Largest packet in bytes, without Ethernet header. */
   readonly mtu: number;
   /** Whether the link is up. */
@@ -67,6 +70,12 @@ export interface KernelSocket {
   /** Data path: asks the kernel to look at a ring. Called when the ring's wake word says so (F1). */
   kick(direction: Direction): void;
   /**
+   * The data path for another thread that shares the arena, and uses the socket from then on instead of this one; once the
+   * rings are mapped. Absent where packets move on the kernel's own thread only.
+   * @throws PacketError WRONG_STATE
+   */
+  dataPath?(): DataPathShare;
+  /**
    * Waits until `ready()` holds, the time is over or the signal is aborted, without blocking the event loop.
    * @returns whether it is ready. Rejects with the signal's reason when aborted.
    */
@@ -85,8 +94,14 @@ export interface KernelSocket {
 
 export type Direction = 'receive' | 'transmit';
 
-/** The calls that the user of a socket makes while packets move; with those of its set-up another thread may be charged. */
+/** The calls that the user of a socket makes while packets move. */
 export type DataPath = Pick<KernelSocket, 'kick' | 'wait' | 'waitBlocking'>;
+
+/** What the data path of one socket is made of on another thread: plain data that only the kernel's own code reads. */
+export interface DataPathShare {
+  readonly kernel: Kernel['name'];
+  readonly version: PacketVersion;
+}
 
 /** A packet buffer as the kernel sees it. */
 export interface MemoryRegistration {

@@ -1,5 +1,5 @@
 import type { Arena } from '../arena/arena.js';
-import type { BlockingWaitOptions, DataPath, Direction, WaitOptions } from '../kernel/contract.js';
+import type { BlockingWaitOptions, DataPath, DataPathShare, Direction, WaitOptions } from '../kernel/contract.js';
 import { EAGAIN, EBUSY, ENOBUFS, XDP_RING_NEED_WAKEUP } from './constants.js';
 import { KickCounts } from './kick-counts.js';
 import type { SystemCalls } from './system-calls.js';
@@ -10,7 +10,9 @@ import type { XdpMaps } from './xdp-rings.js';
 const MOST_SENDS_PER_KICK = 64;
 
 /** What another thread of the process needs for the data path of a socket. */
-export interface XdpDataPathShare {
+export interface XdpDataPathShare extends DataPathShare {
+  readonly kernel: 'linux';
+  readonly version: 'xdp';
   readonly descriptor: number;
   readonly maps: XdpMaps;
   readonly counts: SharedArrayBuffer;
@@ -58,7 +60,7 @@ export class XdpDataPath implements DataPath, WaitedFor {
   /** As plain data, for another thread that then uses the socket instead of this one. */
   share(): XdpDataPathShare {
     const { descriptor, busyPolling, counts } = this;
-    return { descriptor, maps: this.#maps, counts: counts.memory, busyPolling };
+    return { kernel: 'linux', version: 'xdp', descriptor, maps: this.#maps, counts: counts.memory, busyPolling };
   }
 
   kick(direction: Direction): void {

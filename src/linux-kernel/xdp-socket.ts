@@ -149,7 +149,7 @@ export class XdpSocket implements KernelSocket {
     this.#statistics.observe(this.#host.arena.i32, receive?.producer, transmitWords);
     const { descriptor, kicks } = this;
     const busyPolling = this.#busyPoll !== undefined;
-    const share = { descriptor, maps, counts: kicks.memory, busyPolling };
+    const share = { kernel: 'linux', version: 'xdp', descriptor, maps, counts: kicks.memory, busyPolling } as const;
     this.#path = new XdpDataPath(this.#host.calls, this.#host.arena, share);
     return maps;
   }

@@ -132,7 +132,8 @@ export async function openSocket(options: OpenSocketOptions, onClose?: () => Pro
 /** Problems that no other mode would cure. */
 const FATAL: ReadonlySet<string> = new Set(['INVALID_OPTION', 'ARENA_EXHAUSTED', 'NO_INTERFACE', 'WRONG_STATE']);
 
-async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
+/** @throws PacketError NO_INTERFACE */
+export async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
   const all = await kernel.interfaces();
   const found = all.find((candidate) => candidate.name === name);
   if (found !== undefined) return found;

@@ -36,6 +36,9 @@ test('AF_XDP sockets receive by rules, and the rest goes through the stack', { s
 test("rules are the same to the kernel's programs and filters and to the soft kernel", { skip }, () =>
   runInside('inside/rule-programs.js', { queues: 2 }),
 );
+test('all queues of an interface are opened at once, on one thread or a thread each', { skip }, () =>
+  runInside('inside/queues.js', { queues: 2 }),
+);
 
 test('no namespace of this process is left', { skip }, () => {
   assert.deepEqual(

@@ -14,14 +14,14 @@ import type {
   SocketMaps,
   WaitOptions,
 } from '../../kernel/contract.js';
-import { NEED_WAKEUP } from '../../ring/frame-rings.js';
 import type { Receive } from '../../steering/rules.js';
 import type { NicOptions } from '../nic-options.js';
-import { checkTimeout, copyMemory } from '../requests.js';
+import { copyMemory } from '../requests.js';
 import type { SoftSystem, StackStatistics } from '../system.js';
 import type { VethOptions } from '../veth-options.js';
 import { allocateDoorbell, Doorbell } from './doorbell.js';
 import type { AnswerMessage, KernelThread, SocketNames, ThreadHost } from './protocol.js';
+import { ThreadDataPath, type ThreadDataPathShare } from './thread-data-path.js';
 
 /** Address space that the kernel's thread gets for rings, page pool and devices, unless told otherwise. */
 const KERNEL_ARENA_BYTES = 2 ** 28;
@@ -142,7 +142,8 @@ export class ThreadedSoftKernel implements SoftSystem {
 
   async socket(version: PacketVersion): Promise<KernelSocket> {
     const names = await this.call<SocketNames>(undefined, 'socket', version);
-    const socket: ThreadSocket = new ThreadSocket(this, this.#doorbell, names, version, () => this.#forget(socket));
+    const doorbell = this.#doorbellRegion.offset;
+    const socket: ThreadSocket = new ThreadSocket(this, doorbell, names, version, () => this.#forget(socket));
     this.#sockets.add(socket);
     return socket;
   }
@@ -180,20 +181,17 @@ export class ThreadedSoftKernel implements SoftSystem {
 class ThreadSocket implements KernelSocket {
   readonly #id: number;
   readonly #number: number;
-  #maps: SocketMaps | undefined;
-  #event = 0;
-  readonly #i32: Int32Array;
+  #path: ThreadDataPath | undefined;
 
   constructor(
     private readonly kernel: ThreadedSoftKernel,
-    private readonly doorbell: Doorbell,
+    private readonly doorbell: number,
     { id, number }: SocketNames,
     readonly version: PacketVersion,
     private readonly onClose: () => void,
   ) {
     this.#id = id;
     this.#number = number;
-    this.#i32 = kernel.arena.i32;
   }
 
   async registerMemory(memory: MemoryRegistration): Promise<void> {
@@ -206,8 +204,15 @@ class ThreadSocket implements KernelSocket {
 
   async map(): Promise<SocketMaps> {
     const { maps, event } = await this.kernel.call<{ maps: SocketMaps; event: number }>(this.#id, 'map');
-    this.#maps = maps;
-    this.#event = event >> 2;
+    const { wakeReceive, wakeTransmit } = maps;
+    this.#path = new ThreadDataPath(
+      this.kernel.arena,
+      {
+        ...({ kernel: 'soft', version: this.version, doorbell: this.doorbell } as const),
+        ...{ number: this.#number, event, wakeReceive, wakeTransmit },
+      },
+      () => this.kernel.ended,
+    );
     return maps;
   }
 
@@ -219,61 +224,30 @@ class ThreadSocket implements KernelSocket {
     return this.kernel.call(this.#id, 'steer', receive);
   }
 
-  kick(_direction: Direction): void {
-    this.doorbell.kick(this.#number);
+  kick(direction: Direction): void {
+    this.#path?.kick(direction);
+  }
+
+  dataPath(): ThreadDataPathShare {
+    return this.#mapped().share();
   }
 
   /** Makes whoever waits on this socket look again. */
   wake(): void {
-    if (this.#maps === undefined) return;
-    Atomics.add(this.#i32, this.#event, 1);
-    Atomics.notify(this.#i32, this.#event);
-  }
-
-  /** Before sleeping: a kernel that has stopped polling must look at the rings once more. */
-  #kickIfAsked(): void {
-    if (this.#maps === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
-    const { wakeReceive, wakeTransmit } = this.#maps;
-    const asked = Atomics.load(this.#i32, wakeReceive >> 2) | Atomics.load(this.#i32, wakeTransmit >> 2);
-    if ((asked & NEED_WAKEUP) !== 0) this.doorbell.kick(this.#number);
+    this.#path?.wake();
   }
 
   async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
-    const { signal, spinNanoseconds = 0 } = options;
-    const deadline = performance.now() + checkTimeout(options.timeoutMilliseconds);
-    if (spinNanoseconds > 0 && spin(ready, Math.min(deadline, performance.now() + spinNanoseconds / 1e6))) return true;
-    // An abort wakes this thread's own wait: the kernel need not know.
-    const wake = () => this.wake();
-    signal?.addEventListener('abort', wake, { once: true });
-    try {
-      for (;;) {
-        signal?.throwIfAborted();
-        const seen = Atomics.load(this.#i32, this.#event);
-        if (ready()) return true;
-        const left = deadline - performance.now();
-        if (left <= 0 || this.kernel.ended) return false;
-        this.#kickIfAsked();
-        this.doorbell.awaitEvents(this.#number);
-        const waiting = Atomics.waitAsync(this.#i32, this.#event, seen, left);
-        if (waiting.async) await waiting.value;
-      }
-    } finally {
-      signal?.removeEventListener('abort', wake);
-    }
+    return this.#mapped().wait(ready, options);
   }
 
   waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
-    const deadline = performance.now() + checkTimeout(options.timeoutMilliseconds);
-    this.#kickIfAsked();
-    if (options.how === 'busy') return spin(ready, deadline);
-    for (;;) {
-      const seen = Atomics.load(this.#i32, this.#event);
-      if (ready()) return true;
-      const left = deadline - performance.now();
-      if (left <= 0 || this.kernel.ended) return false;
-      this.doorbell.awaitEvents(this.#number);
-      Atomics.wait(this.#i32, this.#event, seen, left);
-    }
+    return this.#mapped().waitBlocking(ready, options);
+  }
+
+  #mapped(): ThreadDataPath {
+    if (this.#path === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
+    return this.#path;
   }
 
   statistics(): Promise<KernelStatistics> {
@@ -290,13 +264,5 @@ class ThreadSocket implements KernelSocket {
     } finally {
       this.onClose();
     }
-  }
-}
-
-/** Looks at `ready` until it holds or the time is over; the clock is read every 64 looks. */
-function spin(ready: () => boolean, deadline: number): boolean {
-  for (let looks = 1; ; looks++) {
-    if (ready()) return true;
-    if ((looks & 63) === 0 && performance.now() >= deadline) return false;
   }
 }

@@ -1,4 +1,4 @@
-// Sends numbered frames: INTERFACE MODE PACKETS SIZE
+// Sends numbered frames: INTERFACE MODE PACKETS SIZE [QUEUE]
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mode } from '../../../src/kernel/contract.js';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
@@ -6,12 +6,13 @@ import { PacketBatch } from '../../../src/ring/packet-batch.js';
 import { openSocket } from '../../../src/socket/open-socket.js';
 import { writeNumberedFrame } from '../frames.js';
 
-const [name, mode, packets, size] = process.argv.slice(2);
+const [name, mode, packets, size, queue] = process.argv.slice(2);
 const socket = await openSocket({
   kernel: new LinuxKernel(),
   interface: name!,
   mode: mode as Mode,
   receive: 'none',
+  ...(queue !== undefined && { queue: Number(queue) }),
   ring: 2048,
   buffer: { frames: 8192 },
 });
