@@ -12,6 +12,7 @@ export {
   type SoftInterface,
   softNic,
 } from './host/interface-spec.js';
+export { adoptLinuxBuffer, createLinuxBuffer, type LinuxBufferOptions } from './host/linux-buffer.js';
 export { nodeThreads } from './host/node-threads.js';
 export { type OpenQueuesOptions, openQueues } from './host/open-queues.js';
 export { type OpenSocketOptions, openSocket } from './host/open-socket.js';

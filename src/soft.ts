@@ -7,6 +7,7 @@
 
 // Opening sockets, and what they work with
 export { Arena, type ArenaShare, type Region } from './arena/arena.js';
+export type { PageKind } from './arena/page-source.js';
 // Capture files
 export {
   type CaptureInterface,

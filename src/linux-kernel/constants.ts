@@ -27,6 +27,20 @@ export const MAP_PRIVATE = 0x02;
 export const MAP_FIXED = 0x10;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_POPULATE = 0x8000;
+export const MAP_HUGETLB = 0x40000;
+export const MADV_HUGEPAGE = 14;
+/** Since Linux 5.14: commits the pages now, for writing. */
+export const MADV_POPULATE_WRITE = 23;
+export const MFD_CLOEXEC = 0x1;
+export const MFD_ALLOW_SEALING = 0x2;
+export const MFD_HUGETLB = 0x4;
+
+// <fcntl.h>
+export const F_ADD_SEALS = 1033;
+export const F_GET_SEALS = 1034;
+export const F_SEAL_SEAL = 0x1;
+export const F_SEAL_SHRINK = 0x2;
+export const F_SEAL_GROW = 0x4;
 
 // <poll.h>
 export const POLLIN = 0x1;

@@ -47,6 +47,9 @@ export class SystemCalls {
   readonly #close: Native;
   readonly #syscall: Native;
   readonly #nameToIndex: Native;
+  readonly #madvise: Native;
+  readonly #memfdCreate: Native;
+  readonly #fcntl: Native;
   /** struct pollfd, for `poll`. */
   readonly #pollfd = new Struct(8);
 
@@ -65,6 +68,9 @@ export class SystemCalls {
     this.#ioctl = c.func('int ioctl(int, unsigned long, void*)');
     this.#close = c.func('int close(int)');
     this.#syscall = c.func('long syscall(long, int, void*, int)');
+    this.#madvise = c.func('int madvise(int64_t, size_t, int)');
+    this.#memfdCreate = c.func('int memfd_create(const char*, unsigned int)');
+    this.#fcntl = c.func('int fcntl(int, int, long)');
     this.#nameToIndex = c.func('unsigned int if_nametoindex(const char*)');
   }
 
@@ -154,6 +160,19 @@ export class SystemCalls {
   mmap(address: bigint, length: number, protection: number, flags: number, descriptor: number, offset: number): number {
     const at = this.#mmap(address, length, protection, flags, descriptor, offset);
     return BigInt(at) === address ? 0 : -this.#koffi.errno();
+  }
+
+  madvise(address: bigint, length: number, advice: number): number {
+    return this.#result(this.#madvise(address, length, advice));
+  }
+
+  /** Makes a file that is memory. @returns a descriptor or minus errno */
+  memfdCreate(name: string, flags: number): number {
+    return this.#result(this.#memfdCreate(name, flags));
+  }
+
+  fcntl(descriptor: number, command: number, argument: number): number {
+    return this.#result(this.#fcntl(descriptor, command, argument));
   }
 
   /** Data path: asks the kernel to look at the TX ring, without waiting. @returns 0 or minus errno */

@@ -7,6 +7,9 @@ export type FramePurpose = 'receive' | 'send';
 //
 //   0: lock   1: receive frames free   2: send frames free   3: last mark   4..: receive stack, send stack, marks (16 bits each)
 //
+// The stacks hold offsets from the first frame: the arenas of two processes that share a buffer need not have it at the same place. What
+// they hold is checked on the way out, because the other process may write anything there.
+//
 // A frame's home is decided by its number: the first `receiveFrames` are for receiving. It returns there however far it has
 // travelled, so the split holds for good and no tally of who has what is needed.
 const LOCK = 0;
@@ -31,7 +34,14 @@ export class FramePool {
   readonly #words: Int32Array;
   readonly #at: number;
   readonly #sendStack: number;
-  /** Arena offset of the first frame that is for sending. */
+  /** Arena offset of frame 0. */
+  readonly #base: number;
+  readonly #bytes: number;
+  /** Bits of an offset from frame 0 that no frame's first byte has. */
+  readonly #withinFrame: number;
+  readonly #receiveFrames: number;
+  readonly #sendFrames: number;
+  /** Bytes from frame 0 to the first frame that is for sending. */
   readonly #sendFrom: number;
   /** Index into the arena's 16-bit view of the first mark. */
   readonly marks: number;
@@ -44,18 +54,23 @@ export class FramePool {
     this.#words = arena.i32;
     this.#at = at >> 2;
     this.#sendStack = this.#at + STACKS + receiveFrames;
-    this.#sendFrom = base + receiveFrames * frameSize;
+    this.#base = base;
+    this.#bytes = frames * frameSize;
+    this.#withinFrame = frameSize - 1;
+    this.#receiveFrames = receiveFrames;
+    this.#sendFrames = frames - receiveFrames;
+    this.#sendFrom = receiveFrames * frameSize;
     this.marks = (at >> 1) + (STACKS + frames) * 2;
   }
 
   /**
-   * Puts every frame on its stack; for the thread that made the buffer. In scattered order, always the same: frames taken in
+   * Puts every frame on its stack, whoever had it; for the thread that made the buffer. In scattered order, always the same: frames taken in
    * steps of one frame size let the reading core's stride prefetcher fetch the frames that the writing core is about to fill, and
    * both cores fight over them (rxdrop between two threads, 64 bytes: 17 Mpps in order, 31 scattered).
    */
   fill(base: number, frameSize: number, frames: number): void {
     const words = this.#words;
-    words.fill(0, this.#at, this.#at + STACKS);
+    words.fill(0, this.#at, this.#at + LAST_MARK); // marks go on: rings of before may not be taken for new ones
     const list = new Int32Array(frames);
     for (let i = 0; i < frames; i++) list[i] = base + i * frameSize;
     shuffle(list);
@@ -79,12 +94,21 @@ export class FramePool {
   take(into: Int32Array, at: number, count: number, purpose: FramePurpose): number {
     const words = this.#words;
     const counter = this.#at + (purpose === 'receive' ? RECEIVE_FREE : SEND_FREE);
-    const stack = purpose === 'receive' ? this.#at + STACKS : this.#sendStack;
+    const receiving = purpose === 'receive';
+    const stack = receiving ? this.#at + STACKS : this.#sendStack;
+    const room = receiving ? this.#receiveFrames : this.#sendFrames;
+    const base = this.#base;
+    const bytes = this.#bytes;
+    const within = this.#withinFrame;
     this.#acquire();
-    const free = words[counter]!;
-    const taken = Math.min(count, free);
-    for (let i = 0; i < taken; i++) into[at + i] = words[stack + free - 1 - i]!;
-    words[counter] = free - taken;
+    const free = clamp(words[counter]!, room);
+    const wanted = Math.min(count, free);
+    let taken = 0;
+    for (let i = 1; i <= wanted; i++) {
+      const frame = words[stack + free - i]!;
+      if (frame >>> 0 < bytes && (frame & within) === 0) into[at + taken++] = base + frame;
+    }
+    words[counter] = free - wanted;
     Atomics.store(words, this.#at + LOCK, 0);
     return taken;
   }
@@ -92,14 +116,18 @@ export class FramePool {
   /** Takes frames back; each goes to the stack of its home. They must be frames of this buffer, each given once. */
   give(frames: Int32Array, from: number, count: number): void {
     const words = this.#words;
+    const base = this.#base;
     const sendFrom = this.#sendFrom;
     this.#acquire();
-    let receiveTop = this.#at + STACKS + words[this.#at + RECEIVE_FREE]!;
-    let sendTop = this.#sendStack + words[this.#at + SEND_FREE]!;
+    let receiveTop = this.#at + STACKS + clamp(words[this.#at + RECEIVE_FREE]!, this.#receiveFrames);
+    let sendTop = this.#sendStack + clamp(words[this.#at + SEND_FREE]!, this.#sendFrames);
+    const receiveEnd = this.#sendStack;
+    const sendEnd = this.#sendStack + this.#sendFrames;
     for (let i = from; i < from + count; i++) {
-      const frame = frames[i]!;
-      if (frame < sendFrom) words[receiveTop++] = frame;
-      else words[sendTop++] = frame;
+      const frame = frames[i]! - base;
+      if (frame < sendFrom) {
+        if (receiveTop < receiveEnd) words[receiveTop++] = frame;
+      } else if (sendTop < sendEnd) words[sendTop++] = frame;
     }
     words[this.#at + RECEIVE_FREE] = receiveTop - this.#at - STACKS;
     words[this.#at + SEND_FREE] = sendTop - this.#sendStack;
@@ -116,6 +144,11 @@ export class FramePool {
       if ((spins & 0xfff) === 0 && performance.now() - since > LOCK_ABANDONED_MILLISECONDS) return;
     }
   }
+}
+
+/** A count of free frames that another process may have overwritten. */
+function clamp(free: number, room: number): number {
+  return free >>> 0 <= room ? free : 0;
 }
 
 /** Fisher and Yates' shuffle with a fixed seed. */

@@ -1,4 +1,5 @@
 import { Arena, PAGE_BYTES, type Region } from '../arena/arena.js';
+import type { PageKind, PageSource } from '../arena/page-source.js';
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type { MemoryRegistration } from '../kernel/contract.js';
 import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
@@ -23,6 +24,8 @@ export interface PacketBufferOptions {
   readonly sendFrames?: number;
   /** The arena to lie in; default the thread's own. */
   readonly arena?: Arena;
+  /** Pages of its own to lie on, in that arena; default the arena's ordinary ones. See `createLinuxBuffer`. */
+  readonly pageSource?: PageSource;
 }
 
 /** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
@@ -51,11 +54,15 @@ export class PacketBuffer implements MemoryRegistration {
   /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise. */
   readonly dataOffset: number;
   readonly pool: FramePool;
-  readonly #region: Region | undefined;
+  /** The pages that it lies on, as the kernel granted them. */
+  readonly pages: PageKind;
+  /** File descriptor for handing it to another process, where it was made to be shared; open until `close`. */
+  readonly descriptor: number | undefined;
+  readonly #free: (() => void) | undefined;
   #users = 0;
   #closed = false;
 
-  private constructor(arena: Arena, share: PacketBufferShare, region: Region | undefined) {
+  private constructor(arena: Arena, share: PacketBufferShare, free?: () => void, source?: PageSource) {
     this.arena = arena;
     this.base = share.base;
     this.frames = share.frames;
@@ -66,13 +73,15 @@ export class PacketBuffer implements MemoryRegistration {
     this.dataOffset = KERNEL_HEADROOM_BYTES + share.headroom;
     const end = share.base + share.frames * share.frameSize;
     this.pool = new FramePool(arena, end, share.base, share.frameSize, share.frames, share.frames - share.sendFrames);
-    this.#region = region;
+    this.pages = source?.pages ?? '4k';
+    this.descriptor = source?.descriptor;
+    this.#free = free;
   }
 
   /**
    * Makes a packet buffer.
    *
-   * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
+   * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED, and as its page source
    */
   static create(options: PacketBufferOptions = {}): PacketBuffer {
     const arena = options.arena ?? Arena.default();
@@ -84,15 +93,31 @@ export class PacketBuffer implements MemoryRegistration {
     const sendFrames = checkInteger('sendFrames', options.sendFrames ?? frames >> 1, 0, frames);
     const bytes = frames * frameSize + framePoolBytes(frames);
     if (bytes > 2 ** 31) throw new PacketError('ARENA_EXHAUSTED', `frames × frameSize: ${bytes} bytes exceed 2 GiB`);
-    const region = arena.allocate(bytes, Math.max(frameSize, PAGE_BYTES));
-    const buffer = new PacketBuffer(arena, { base: region.offset, frames, frameSize, headroom, sendFrames }, region);
+    const alignment = Math.max(frameSize, PAGE_BYTES);
+    const layout = { frames, frameSize, headroom, sendFrames };
+    const { pageSource } = options;
+    let region: Region;
+    let free: () => void;
+    if (pageSource === undefined) {
+      region = arena.allocate(bytes, alignment);
+      free = () => arena.free(region);
+    } else {
+      region = pageSource.allocate(bytes, alignment, layout);
+      free = () => pageSource.free();
+    }
+    const buffer = new PacketBuffer(arena, { base: region.offset, ...layout }, free, pageSource);
     buffer.pool.fill(buffer.base, frameSize, frames);
     return buffer;
   }
 
   /** The same buffer on another thread, which must have adopted the arena. The maker must outlive it. */
   static attach(share: PacketBufferShare, arena: Arena = Arena.default()): PacketBuffer {
-    return new PacketBuffer(arena, share, undefined);
+    return new PacketBuffer(arena, share);
+  }
+
+  /** The same buffer in another process, where its pages have been mapped into the arena. `close` unmaps them there. */
+  static adopt(share: PacketBufferShare, arena: Arena, source: PageSource): PacketBuffer {
+    return new PacketBuffer(arena, share, () => source.free(), source);
   }
 
   /** What another thread needs for {@link PacketBuffer.attach}. */
@@ -132,19 +157,34 @@ export class PacketBuffer implements MemoryRegistration {
   }
 
   /**
+   * Makes every frame free again, whoever had it: after threads or processes that shared the buffer have ended without giving theirs
+   * back. Nobody may hold a frame any more, and no socket of another thread or process may be registered with it.
+   *
+   * @throws PacketError BUFFER_IN_USE while sockets of this thread are registered with it, WRONG_STATE
+   */
+  reclaim(): void {
+    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
+    this.#expectUnused();
+    this.pool.fill(this.base, this.frameSize, this.frames);
+  }
+
+  #expectUnused(): void {
+    if (this.#users === 0) return;
+    throw new PacketError('BUFFER_IN_USE', `the packet buffer is registered with ${this.#users} socket(s)`, {
+      remedy: 'close the sockets first',
+    });
+  }
+
+  /**
    * Gives the memory back to the arena. Idempotent.
    *
    * @throws PacketError BUFFER_IN_USE while sockets are registered with it
    */
   close(): void {
     if (this.#closed) return;
-    if (this.#users > 0) {
-      throw new PacketError('BUFFER_IN_USE', `the packet buffer is registered with ${this.#users} socket(s)`, {
-        remedy: 'close the sockets first',
-      });
-    }
+    this.#expectUnused();
     this.#closed = true;
-    if (this.#region !== undefined) this.arena.free(this.#region);
+    this.#free?.();
   }
 
   [Symbol.dispose](): void {

@@ -39,6 +39,9 @@ test("rules are the same to the kernel's programs and filters and to the soft ke
 test('all queues of an interface are opened at once, on one thread or a thread each', { skip }, () =>
   runInside('inside/queues.js', { queues: 2 }),
 );
+test('a packet buffer is handed to a child process', { skip }, () =>
+  runInside('inside/shared-buffer.js', { queues: 2 }),
+);
 
 test('no namespace of this process is left', { skip }, () => {
   assert.deepEqual(

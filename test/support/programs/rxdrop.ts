@@ -1,4 +1,4 @@
-// Receives and drops: INTERFACE MODE PACKETS [SIZE [event|sleep|busy]]
+// Receives and drops: INTERFACE MODE PACKETS [SIZE [event|sleep|busy [QUEUE]]]
 // Writes "ready" once bound; ends after so many packets, or two seconds after the last one. With a size it checks numbers and contents.
 import type { Mode } from '../../../src/kernel/contract.js';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
@@ -6,12 +6,13 @@ import { PacketBatch } from '../../../src/ring/packet-batch.js';
 import { openSocket } from '../../../src/socket/open-socket.js';
 import { readNumberedFrame } from '../frames.js';
 
-const [name, mode, packets, size = '0', how = 'event'] = process.argv.slice(2);
+const [name, mode, packets, size = '0', how = 'event', queue] = process.argv.slice(2);
 const socket = await openSocket({
   kernel: new LinuxKernel(),
   interface: name!,
   mode: mode as Mode,
   receive: 'all',
+  ...(queue !== undefined && { queue: Number(queue) }),
   ring: 2048,
   buffer: { frames: 8192 },
 });
