@@ -28,5 +28,10 @@ export type {
   RingSizes,
   XdpFeatures,
 } from './kernel/device-report.js';
+export type { Diagnosis, Finding, InterfaceDiagnosis } from './linux-kernel/doctor/contract.js';
+export { diagnose } from './linux-kernel/doctor/diagnose.js';
+export type { Change } from './linux-kernel/journal.js';
 export { LinuxKernel, type LinuxKernelOptions } from './linux-kernel/linux-kernel.js';
+export type { NapiOptions } from './linux-kernel/napi-settings.js';
+export { type Repair, type RepairReport, repair } from './linux-kernel/repair.js';
 export * from './soft.js';

@@ -63,7 +63,7 @@ test('down, without AF_XDP, and without a mode', () => {
 test('a program that is attached stands in the way of AF_XDP', () => {
   const programs = known([{ id: 12, mode: 'native', name: known('filter') } as const]);
   assert.deepEqual(answers({ programs }), [NOT, NOT, NOT, WORKS, WORKS]);
-  assert.match(why({ programs }, 'xdp-generic'), /12 \(filter\) is attached \(.*ip link set dev eth7 xdp off/);
+  assert.match(why({ programs }, 'xdp-generic'), /12 \(filter\) is attached \(.*ip link set dev eth7 xdpdrv off/);
   const nameless = known([{ id: 12, mode: 'native', name: unknown('no privilege') } as const]);
   assert.match(why({ programs: nameless }, 'xdp-generic'), /program 12 is attached/);
 });

@@ -1,6 +1,6 @@
 import { type Answer, cannotTell, doesNot, factOf, type Known, WORKS } from '../kernel/answer.js';
 import type { Mode } from '../kernel/contract.js';
-import type { AttachedProgram, ModeAnswer, XdpFeatures } from '../kernel/device-report.js';
+import type { AttachedMode, AttachedProgram, ModeAnswer, XdpFeatures } from '../kernel/device-report.js';
 import {
   type Capabilities,
   type Capability,
@@ -83,7 +83,7 @@ function attachedProgram({ device, programs }: ModeFacts): Answer | undefined {
   if (program === undefined) return undefined;
   return doesNot(
     `the XDP program ${describeProgram(program)} is attached`,
-    `tp4 doctor ${device.name} finds out whose it is; ip link set dev ${device.name} xdp off`,
+    `tp4 doctor ${device.name} says whose it is; ${detachCommand(device.name, program.mode)}`,
   );
 }
 
@@ -91,6 +91,12 @@ function attachedProgram({ device, programs }: ModeFacts): Answer | undefined {
 export function describeProgram({ id, name }: AttachedProgram): string {
   const text = factOf(name);
   return text === undefined || text === '' ? `${id}` : `${id} (${text})`;
+}
+
+/** Detaches a program that was attached without a link. */
+export function detachCommand(name: string, mode: AttachedMode): string {
+  const word = { native: 'xdpdrv', generic: 'xdpgeneric', offloaded: 'xdpoffload' }[mode];
+  return `ip link set dev ${name} ${word} off`;
 }
 
 /** Most bytes of payload above the Ethernet header that one frame can take in. */
