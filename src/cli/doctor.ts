@@ -91,11 +91,11 @@ function renderList(interfaces: readonly InterfaceDiagnosis[]): string[] {
 }
 
 function renderRepair({ repairs, discarded }: RepairReport): string {
-  const lines = repairs.map(({ change, outcome, why }) => {
+  const lines = repairs.map(({ change, outcome, why, remedy }) => {
     const what = `${change.setting} of ${change.interface}`;
     if (outcome === 'undone') return `undone: ${what} is ${change.before} again (it was left at ${change.after})`;
-    if (outcome === 'void') return `nothing to undo: ${what} was changed since, or the interface is gone`;
-    return `not undone: ${what}: ${why}`;
+    if (outcome === 'void') return `nothing to undo: ${what} was changed since, or is gone`;
+    return `not undone: ${what}: ${why}${remedy === undefined ? '' : `\n  -> ${remedy}`}`;
   });
   for (const path of discarded) lines.push(`removed: ${path} was damaged`);
   return lines.length === 0 ? 'Nothing was left behind.' : lines.join('\n');

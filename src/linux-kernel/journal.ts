@@ -98,8 +98,8 @@ export class Journal {
     for (const name of this.#names()) {
       const path = join(this.#folder, name);
       const file = readJournalFile(path);
-      if (file !== undefined) files.push(file);
-      else if (statSync(path, { throwIfNoEntry: false }) !== undefined) damaged.push(path);
+      if (file === 'damaged') damaged.push(path);
+      else if (typeof file === 'object') files.push(file);
     }
     return { files, damaged };
   }
@@ -159,17 +159,16 @@ function writeJournalFile({ path, process: owner, changes }: JournalFile): void 
   renameSync(draft, path);
 }
 
-/** undefined for a file that is torn, damaged, of another version or another user's. */
-function readJournalFile(path: string): JournalFile | undefined {
+/** `damaged` for a file that is torn or another user's; `newer` for one of another version, which that one will care for. */
+function readJournalFile(path: string): JournalFile | 'damaged' | 'newer' | 'gone' {
   try {
-    const { uid } = statSync(path);
-    if (uid !== process.geteuid?.()) return undefined;
+    if (statSync(path).uid !== process.geteuid?.()) return 'damaged';
     const { version, process: owner, changes } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-    if (version !== VERSION || !isIdentity(owner) || !Array.isArray(changes) || !changes.every(isChange))
-      return undefined;
+    if (typeof version === 'number' && version !== VERSION) return 'newer';
+    if (!isIdentity(owner) || !Array.isArray(changes) || !changes.every(isChange)) return 'damaged';
     return { path, process: owner, changes };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'damaged';
   }
 }
 

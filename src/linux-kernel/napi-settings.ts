@@ -1,7 +1,7 @@
 import { checkInteger, PacketError } from '../errors.js';
 import { InterfaceSettings, isInterfaceName, type Setting } from './interface-settings.js';
 import { type Change, Journal } from './journal.js';
-import { networkNamespace } from './process-identity.js';
+import { networkNamespace } from './network-namespaces.js';
 import { repair, sameSetting } from './repair.js';
 
 /**

@@ -33,11 +33,6 @@ export function isRunning(one: ProcessIdentity, here: ProcessIdentity, proc = '/
   return startTime(proc, one.pid) === one.start;
 }
 
-/** Inode of the network namespace of this thread's process; 0 where that is not known. */
-export function networkNamespace(proc = '/proc'): number {
-  return inode(`${proc}/self/ns/net`) ?? 0;
-}
-
 /** Field 22 of /proc/PID/stat. The second one, the command in parentheses, may hold anything. */
 function startTime(proc: string, pid: number): string | undefined {
   const text = readText(`${proc}/${pid}/stat`);

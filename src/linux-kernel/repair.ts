@@ -1,17 +1,18 @@
 import { PacketError } from '../errors.js';
 import { InterfaceSettings, isSetting } from './interface-settings.js';
 import { type Change, Journal } from './journal.js';
-import { networkNamespace } from './process-identity.js';
+import { findNamespace, networkNamespace } from './network-namespaces.js';
 
 /** What became of one change that a dead process had left behind. */
 export interface Repair {
   readonly change: Change;
   /**
-   * `undone`; `pending` when only asked what would be; `void` when there was nothing to put back (the interface is gone, or the value was
-   * changed since); `kept` when it could not be undone here, and `why`.
+   * `undone`; `pending` when only asked what would be; `void` when there was nothing to put back (interface or namespace are gone, or the
+   * value was changed since); `kept` when it could not be undone here, and `why`.
    */
   readonly outcome: 'undone' | 'pending' | 'void' | 'kept';
   readonly why?: string;
+  readonly remedy?: string;
 }
 
 /** What `repair` did. */
@@ -62,7 +63,7 @@ function repairOne(
   changing: boolean,
 ): Repair {
   if (!isSetting(change.setting)) return { change, outcome: 'kept', why: 'another version of tpacket4 has made it' };
-  if (change.namespace !== namespace) return { change, outcome: 'kept', why: 'it is in another network namespace' };
+  if (change.namespace !== namespace) return elsewhere(change);
   // Another process has changed the same setting since, and noted the same value from before: it will put that back.
   if (stillUsed.some((other) => sameSetting(other, change))) return { change, outcome: 'void' };
   try {
@@ -72,6 +73,13 @@ function repairOne(
     if (!(error instanceof PacketError)) throw error;
     return { change, outcome: 'kept', why: error.message };
   }
+}
+
+function elsewhere(change: Change): Repair {
+  const { exists, name = 'NAME' } = findNamespace(change.namespace);
+  if (exists === false) return { change, outcome: 'void' };
+  const remedy = `ip netns exec ${name} tp4 doctor --repair`;
+  return { change, outcome: 'kept', why: 'it is in another network namespace', remedy };
 }
 
 /** Whether two changes are of the same setting of the same interface. */

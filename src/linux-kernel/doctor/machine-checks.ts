@@ -96,17 +96,13 @@ export function checkNamespace(proc = '/proc', sysfs = '/sys/class/net'): Findin
 /** What earlier runs have changed and, being killed, not undone. */
 export function checkJournal(report = repair(false)): Finding {
   const check = 'left-behind';
-  const describe = (outcome: string): string[] =>
-    report.repairs
-      .filter((one) => one.outcome === outcome)
-      .map(({ change, why }) => `${change.setting} of ${change.interface}${why === undefined ? '' : ` (${why})`}`);
-  const pending = describe('pending');
-  if (pending.length > 0)
-    return hampers(check, `changed by a program that was killed: ${pending.join(', ')}`, 'tp4 doctor --repair');
-  const kept = describe('kept');
-  if (kept.length > 0) {
-    const remedy = 'ip netns exec NAMESPACE tp4 doctor --repair';
-    return hampers(check, `changed by a program that was killed: ${kept.join(', ')}`, remedy);
+  const left = report.repairs.filter(({ outcome }) => outcome === 'pending' || outcome === 'kept');
+  if (left.length > 0) {
+    const settings = left.map(
+      ({ change, why }) => `${change.setting} of ${change.interface}${why === undefined ? '' : ` (${why})`}`,
+    );
+    const remedy = left.find((one) => one.remedy !== undefined)?.remedy ?? 'tp4 doctor --repair';
+    return hampers(check, `changed by a program that was killed: ${settings.join(', ')}`, remedy);
   }
   return fine(check, 'nothing');
 }
