@@ -85,15 +85,13 @@ export function checkVeth({ xdp }: DeviceReport, link: LinkFacts): Finding[] {
     ),
   ];
   if (!xdp.known) return [...findings, unclear('veth-redirect', xdp.why)];
-  // The kernel sets the feature for an end that has a program or GRO; sockets send without it.
+  // What leaves here by XDP_TX or XDP_REDIRECT is received by the other end's NAPI, which runs only then; the kernel says so here.
+  const works = 'XDP_TX here and XDP_REDIRECT to here pass; sockets send either way';
+  const fails =
+    'XDP_TX here and XDP_REDIRECT to here drop until the other end has a program or GRO; sockets are not affected';
   return [
     ...findings,
-    xdp.value.transmitRedirected
-      ? fine('veth-redirect', 'XDP_TX and XDP_REDIRECT of programs arrive here')
-      : fine(
-          'veth-redirect',
-          'XDP_TX and XDP_REDIRECT of programs are dropped here until this end has a program or GRO; sockets are not affected',
-        ),
+    fine('veth-redirect', xdp.value.transmitRedirected ? works : `${fails} (ethtool -K PEER gro on)`),
   ];
 }
 
