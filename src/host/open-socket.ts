@@ -1,8 +1,10 @@
+import { PacketError } from '../errors.js';
 import type { Kernel } from '../kernel/contract.js';
+import type { NapiOptions } from '../linux-kernel/napi-settings.js';
 import { type OpenSocketOptions as KernelSocketOptions, openSocket as openOnKernel } from '../socket/open-socket.js';
 import type { PacketSocket } from '../socket/packet-socket.js';
 import { SoftKernel } from '../soft-kernel/soft-kernel.js';
-import { findKernel } from './find-kernel.js';
+import { type FoundInterface, findKernel } from './find-kernel.js';
 
 /** What a program asks for; the kernel may be left to the interface's name. */
 export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
@@ -11,6 +13,11 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
    * of the socket's own, which is closed with it.
    */
   readonly kernel?: Kernel;
+  /**
+   * Linux: NAPI settings of the interface while the socket is open, for busy polling. They are put back when the socket is closed; after
+   * `kill -9` by the next program that uses tpacket4 on Linux, or by `tp4 doctor --repair`.
+   */
+  readonly napi?: NapiOptions;
 }
 
 /**
@@ -20,11 +27,26 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
  * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
  */
 export async function openSocket(options: OpenSocketOptions): Promise<PacketSocket> {
+  const { napi, ...common } = options;
   const found = await findKernel(options, (soft) => new SoftKernel(soft));
+  const undo: (() => void | Promise<void>)[] = found.release === undefined ? [] : [found.release];
+  const release = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
   try {
-    return await openOnKernel({ ...options, kernel: found.kernel, interface: found.interface }, found.release);
+    // The interface's NAPI is set up before the socket is there, and put back after the socket has been closed.
+    if (napi !== undefined) undo.push(await setNapi(found, napi));
+    return await openOnKernel({ ...common, kernel: found.kernel, interface: found.interface }, release);
   } catch (error) {
-    await found.release?.();
+    await release();
     throw error;
   }
+}
+
+async function setNapi(found: FoundInterface, napi: NapiOptions): Promise<() => void> {
+  if (found.kernel.name === 'linux') {
+    const { withNapiSettings } = await import('../linux-kernel/napi-settings.js');
+    return withNapiSettings(found.interface, napi);
+  }
+  throw new PacketError('INVALID_OPTION', 'napi: soft devices have no NAPI settings', { remedy: 'leave it out' });
 }

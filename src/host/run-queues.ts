@@ -39,7 +39,7 @@ export interface RunQueuesOptions extends Omit<OpenQueuesOptions, 'kernel' | 'on
 }
 
 /** What one queue's socket has counted in the kernel, in packets and system calls. */
-export interface QueueCounts extends KernelStatistics {
+export interface QueueCounters extends KernelStatistics {
   readonly queue: number;
 }
 
@@ -84,7 +84,7 @@ export class RunningQueues {
   }
 
   /** What each queue's socket has counted, also while its thread is busy. */
-  async statistics(): Promise<QueueCounts[]> {
+  async statistics(): Promise<QueueCounters[]> {
     return Promise.all(this.#workers.map(async (worker) => ({ queue: worker.queue, ...(await worker.statistics()) })));
   }
 

@@ -27,8 +27,8 @@ import {
   XDP_STATISTICS,
 } from './constants.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
-import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { KickCounts } from './kick-counts.js';
+import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
