@@ -9,6 +9,8 @@ export type ErrorCode =
   | 'NO_QUEUE'
   | 'INTERFACE_EXISTS'
   | 'QUEUE_BUSY' // another socket owns the queue in zero-copy mode
+  | 'INTERFACE_BUSY' // a program of somebody else is attached to the interface
+  | 'GUARDED_INTERFACE' // taking all packets would cut off an ssh session over the interface
   | 'QUEUE_SHARED' // zero-copy would hand this socket packets that are not its own (X2)
   | 'NO_DRIVER_ZEROCOPY' // the device's driver lacks the zero-copy operations
   | 'MODE_UNSUPPORTED' // the kernel or the interface cannot do this mode at all

@@ -167,6 +167,8 @@ export interface BindRequest {
   readonly receive: Receive;
   /** Whether packets may span several frames (F9; XDP_USE_SG). */
   readonly segments: boolean;
+  /** Linux: take all packets even where that cuts off an ssh session over the interface; default false. */
+  readonly allowCutoff?: boolean;
 }
 
 /** Busy polling as a program asks for it (linux: SO_BUSY_POLL, SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL). */

@@ -24,6 +24,7 @@ import {
   XDP_ZEROCOPY,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { socketInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -139,7 +140,7 @@ export function bindQueue(facts: BindFacts, owner: number | undefined): boolean 
 /** The error for a failed bind. */
 export function bindError(facts: BindFacts, errno: number): PacketError {
   const what = `bind to queue ${facts.queue} of ${facts.device.name} in ${facts.mode}`;
-  return systemCallError('bind AF_XDP', errno, what, bindMeanings(facts));
+  return systemCallError('bind AF_XDP', errno, what, bindMeanings(facts, errno));
 }
 
 /** Registers the packet buffer with the socket. @throws PacketError NO_PRIVILEGE (locked memory), SYSTEM_CALL */
@@ -164,7 +165,8 @@ export function registerMemory({ calls, arena, descriptor, memory }: BindFacts):
   }
 }
 
-function bindMeanings({ device, queue, mode, segments }: BindFacts): Meanings {
+function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno: number): Meanings {
+  if (errno === EBUSY) return { [EBUSY]: socketInTheWay(calls, device, queue) }; // looked up only when it is asked for
   const { name, driver } = device;
   const noZeroCopy = {
     code: 'NO_DRIVER_ZEROCOPY',
@@ -179,11 +181,6 @@ function bindMeanings({ device, queue, mode, segments }: BindFacts): Meanings {
   } as const;
   return {
     ...(segments ? { [EINVAL]: noSegments } : {}),
-    [EBUSY]: {
-      code: 'QUEUE_BUSY',
-      why: `another AF_XDP socket has queue ${queue}`,
-      remedy: '`ss --xdp -p` names its process; close it, or take another queue',
-    },
     [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone' },
     [ENETDOWN]: {
       code: 'NO_INTERFACE',

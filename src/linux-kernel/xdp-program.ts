@@ -23,6 +23,7 @@ import {
   XDP_FLAGS_SKB_MODE,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { programInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -66,7 +67,7 @@ export class XdpProgram {
   /**
    * Loads and attaches the program. Whatever was made before a failure is closed again.
    *
-   * @throws PacketError NO_PRIVILEGE, MODE_UNSUPPORTED, QUEUE_BUSY (another program is attached), NO_INTERFACE, SYSTEM_CALL
+   * @throws PacketError NO_PRIVILEGE, MODE_UNSUPPORTED, INTERFACE_BUSY (another program is attached), NO_INTERFACE, SYSTEM_CALL
    */
   static attach(calls: SystemCalls, device: LinuxInterface, attachMode: AttachMode, segments: boolean): XdpProgram {
     const map = createSocketMap(calls, device.queues);
@@ -235,17 +236,14 @@ function createLink(calls: SystemCalls, program: number, device: LinuxInterface,
   const link = calls.bpf(BPF_LINK_CREATE, attributes);
   if (link >= 0) return link;
   const what = `attach an XDP program to ${device.name} in ${attachMode} mode`;
-  throw systemCallError('bpf BPF_LINK_CREATE', -link, what, linkMeanings(device, attachMode), CAPABILITIES);
+  const busy = link === -EBUSY || link === -EEXIST;
+  const meanings = busy ? { [-link]: programInTheWay(calls, device) } : linkMeanings(device, attachMode);
+  throw systemCallError('bpf BPF_LINK_CREATE', -link, what, meanings, CAPABILITIES);
 }
 
 /** What the kernel and its drivers mean by refusing a link; they say more only in the kernel's trace. */
 function linkMeanings(device: LinuxInterface, attachMode: AttachMode): Meanings {
   const { name } = device;
-  const taken = {
-    code: 'QUEUE_BUSY',
-    why: 'another XDP program is attached to it',
-    remedy: `\`bpftool net show dev ${name}\` shows whose it is; \`ip link set dev ${name} xdp off\` removes one without a link`,
-  } as const;
   const unsupported = {
     code: 'MODE_UNSUPPORTED',
     why: `the driver ${device.driver || 'of this interface'} runs no XDP programs itself`,
@@ -262,8 +260,6 @@ function linkMeanings(device: LinuxInterface, attachMode: AttachMode): Meanings 
     remedy: `change the number of queues (\`ethtool -L ${name}\`), or use mode 'xdp-generic'`,
   } as const;
   return {
-    [EBUSY]: taken,
-    [EEXIST]: taken,
     [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone' },
     ...(attachMode === 'native'
       ? { [EOPNOTSUPP]: unsupported, [ENOTSUPP]: unsupported, [ERANGE]: mtu, [EINVAL]: mtu, [ENOSPC]: queues }

@@ -30,6 +30,7 @@ import { type LinuxInterface, readInterface } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
 import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
+import { checkCutoff } from './sessions.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -75,7 +76,9 @@ export class XdpSocket implements KernelSocket {
   #busyPoll: BusyPoll | undefined;
   /** Once the rings are mapped. */
   #path: XdpDataPath | undefined;
-  #bound: { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean } | undefined;
+  #bound:
+    | { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean; allowCutoff: boolean }
+    | undefined;
   #program: XdpProgram | undefined;
   /** `bind` was called. */
   #binding = false;
@@ -169,7 +172,7 @@ export class XdpSocket implements KernelSocket {
    * Binds to one queue, registers or shares the packet buffer, and attaches the XDP program when packets are to be received.
    * Some drivers never look again at a fill ring that was empty at this moment: fill it before.
    *
-   * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, NO_DRIVER_ZEROCOPY, MODE_UNSUPPORTED, FRAME_TOO_SMALL,
+   * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, INTERFACE_BUSY, GUARDED_INTERFACE, NO_DRIVER_ZEROCOPY, MODE_UNSUPPORTED, FRAME_TOO_SMALL,
    *   FLOW_TABLE_FULL (too many rules), NO_PRIVILEGE, WRONG_STATE, SYSTEM_CALL
    */
   async bind(request: BindRequest): Promise<Binding> {
@@ -184,7 +187,9 @@ export class XdpSocket implements KernelSocket {
     const wanted = parseReceive(request.receive);
     const facts = { calls, arena, descriptor: this.descriptor, device, queue, mode, memory: memory!, segments };
     this.#binding = true;
-    await this.#bindWhenFree(facts);
+    const { allowCutoff = false } = request;
+    if (wanted === 'all' && !allowCutoff) checkCutoff(device.name);
+    await this.#bindWhenFree(facts, allowCutoff);
     this.#require(true, 'bind', '');
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
@@ -196,7 +201,7 @@ export class XdpSocket implements KernelSocket {
    * Binds; waits a moment for a busy queue, because the kernel frees the queue of a closed socket in the background
    * (xp_release_deferred), and reopening must not fail for that.
    */
-  async #bindWhenFree(facts: BindFacts): Promise<void> {
+  async #bindWhenFree(facts: BindFacts, allowCutoff: boolean): Promise<void> {
     let registered = false;
     for (let waited = 0; ; waited += RETRY_MILLISECONDS) {
       this.#checkQueueIsNotOurs(facts);
@@ -207,7 +212,7 @@ export class XdpSocket implements KernelSocket {
       }
       if (bindQueue(facts, owner)) {
         const { device, queue, mode, segments } = facts;
-        this.#bound = { device, queue, mode, segments };
+        this.#bound = { device, queue, mode, segments, allowCutoff };
         return;
       }
       if (waited >= RELEASE_MILLISECONDS) throw bindError(facts, EBUSY);
@@ -220,7 +225,9 @@ export class XdpSocket implements KernelSocket {
   #checkQueueIsNotOurs(facts: BindFacts): void {
     for (const socket of this.#host.sockets) {
       const bound = socket.#bound;
-      if (bound?.device.index === facts.device.index && bound.queue === facts.queue) throw bindError(facts, EBUSY);
+      if (bound?.device.index !== facts.device.index || bound.queue !== facts.queue) continue;
+      const what = `queue ${facts.queue} of ${facts.device.name} has another AF_XDP socket of this program`;
+      throw new PacketError('QUEUE_BUSY', what, { remedy: 'close that socket, or take another queue' });
     }
   }
 
@@ -246,7 +253,9 @@ export class XdpSocket implements KernelSocket {
    */
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
-    this.#steer(parseReceive(receive));
+    const wanted = parseReceive(receive);
+    if (wanted === 'all' && !this.#bound!.allowCutoff) checkCutoff(this.#bound!.device.name);
+    this.#steer(wanted);
   }
 
   #steer(receive: ParsedReceive): void {

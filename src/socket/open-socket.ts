@@ -54,6 +54,11 @@ export interface OpenSocketOptions {
   /** Accept packets that span several frames (F9); default false. */
   readonly segments?: boolean;
   /**
+   * Linux: take all packets (`receive: 'all'`, in a mode that keeps them from the stack) even where an ssh session comes over the
+   * interface, which that cuts off; default false: refused with GUARDED_INTERFACE.
+   */
+  readonly allowCutoff?: boolean;
+  /**
    * Linux, AF_XDP: has the kernel poll the device in this socket's kicks and waits (Q7). Refuses modes that cannot; what was
    * granted is `socket.busyPoll`.
    */
@@ -214,6 +219,7 @@ async function openInMode(
       mode,
       receive: options.receive,
       segments: options.segments ?? false,
+      ...(options.allowCutoff !== undefined && { allowCutoff: options.allowCutoff }),
     });
     checkBinding(mode, binding);
     rings.largestPacket = binding.largestPacket;

@@ -42,6 +42,7 @@ test('all queues of an interface are opened at once, on one thread or a thread e
 test('a packet buffer is handed to a child process', { skip }, () =>
   runInside('inside/shared-buffer.js', { queues: 2 }),
 );
+test('AF_XDP sockets cut off no ssh session', { skip }, () => runInside('inside/guard.js'));
 
 test('no namespace of this process is left', { skip }, () => {
   assert.deepEqual(

@@ -260,6 +260,10 @@ test('a session over the interface', () => {
   expect(checkSession('eth7', { ...place, proc: tcp('0A', '0016') }), 'works', /no session/);
   expect(checkSession('eth7', { ...place, proc: tcp('01', '0050') }), 'works', /no session/);
   expect(checkSession('eth7', { ...place, proc: tcp('01', '0016'), addresses: ['192.0.2.9'] }), 'works', /no session/);
+  const ipv6 = '  sl  local_address rem_address   st\n   0: B80D0120000000000000000001000000:0016 0:1 01 0\n';
+  expect(checkSession('eth7', { ...place, proc: folder({ 'net/tcp6': ipv6 }) }), 'hampers', /an ssh session/);
+  const mapped = '  sl  local_address rem_address   st\n   0: 0000000000000000FFFF0000010200C0:0016 0:1 01 0\n';
+  expect(checkSession('eth7', { ...place, proc: folder({ 'net/tcp6': mapped }) }), 'hampers', /an ssh session/);
   const environment = { SSH_CONNECTION: '2001:db8::2 54000 2001:db8::1 22' };
   expect(checkSession('eth7', { ...place, environment, proc: folder() }), 'hampers', /this ssh session/);
 });

@@ -29,14 +29,36 @@ export function holdersOfSocket(inode: number, proc = '/proc'): Holders {
   return findHolders(proc, (folder, descriptor) => readlinkSync(`${folder}/fd/${descriptor}`) === target);
 }
 
+/** Where mmap names the fill ring of an AF_XDP socket (XDP_UMEM_PGOFF_FILL_RING), as /proc/PID/maps shows the mapping. */
+const FILL_RING_MAPPING = /^\S+ \S+ 100000000 \S+ \d+ +socket:/m;
+
+/**
+ * The other processes of this network namespace that have AF_XDP sockets, by their mapped rings; of which queues, /proc does not
+ * tell. For kernels that do not list the sockets.
+ */
+export function holdersOfXdpRings(proc = '/proc'): Holders {
+  const here = readlinkSync(`${proc}/self/ns/net`);
+  const own = String(process.pid);
+  return findProcesses(proc, (folder, name) => {
+    if (name === own || readlinkSync(`${folder}/ns/net`) !== here) return false;
+    return FILL_RING_MAPPING.test(readFileSync(`${folder}/maps`, 'utf8'));
+  });
+}
+
 function findHolders(proc: string, holds: (folder: string, descriptor: string) => boolean): Holders {
+  return findProcesses(proc, (folder) =>
+    readdirSync(`${folder}/fd`).some((descriptor) => attempt(() => holds(folder, descriptor))),
+  );
+}
+
+function findProcesses(proc: string, holds: (folder: string, name: string) => boolean): Holders {
   const found: Holder[] = [];
   let incomplete = false;
   for (const name of readdirSync(proc)) {
     if (!/^\d+$/.test(name)) continue;
     const folder = `${proc}/${name}`;
     try {
-      if (readdirSync(`${folder}/fd`).some((descriptor) => attempt(() => holds(folder, descriptor)))) {
+      if (holds(folder, name)) {
         found.push({ pid: Number(name), command: readFileSync(`${folder}/comm`, 'utf8').trim() });
       }
     } catch (error) {

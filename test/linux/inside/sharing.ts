@@ -89,9 +89,9 @@ test('a program of another process is in the way, and is not replaced', async ()
   const other = pair.start(pair.near, program('wait-forever'), name, 1);
   await other.line('waiting');
   await assert.rejects(openXdp({ ...options, queue: 0 }), {
-    code: 'QUEUE_BUSY',
-    message: /another XDP program is attached/,
-    remedy: /bpftool net/,
+    code: 'INTERFACE_BUSY',
+    message: new RegExp(`XDP program \\d+ \\(tp4_redirect\\) is attached to it by process ${other.process.pid} \\(`),
+    remedy: new RegExp(`kill ${other.process.pid}`),
     errno: 16,
   });
   const sender = await openXdp({ ...options, queue: 0, receive: 'none' }); // needs no program
