@@ -43,6 +43,7 @@ test('a packet buffer is handed to a child process', { skip }, () =>
   runInside('inside/shared-buffer.js', { queues: 2 }),
 );
 test('AF_XDP sockets cut off no ssh session', { skip }, () => runInside('inside/guard.js'));
+test('AF_XDP sockets survive the end of their namespaces', { skip }, () => runInside('inside/namespace.js'));
 
 test('no namespace of this process is left', { skip }, () => {
   assert.deepEqual(

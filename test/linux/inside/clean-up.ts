@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Arena } from '../../../src/arena/arena.js';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
@@ -111,14 +113,34 @@ test('the frames of a socket closed under fire are not written to afterwards', a
   await source.result;
 });
 
-test('kill -9 leaves no program behind', async () => {
-  const child = pair.start(pair.near, program('wait-forever'), name);
-  await child.line('waiting');
-  assert.equal(attached(), true);
-  child.process.kill('SIGKILL');
-  await child.result;
-  assert.equal(attached(), false);
-});
+/** Number of the attached program, as `ip link` and bpftool have it. */
+const programId = (): string => /prog\/xdp id (\d+)/.exec(pair.run(pair.near, 'ip', 'link', 'show', name))![1]!;
+const known = (kind: 'prog' | 'map', id: string): boolean =>
+  !/"error"/.test(pair.run(pair.near, 'sh', '-c', `bpftool -j ${kind} show id ${id} || :`));
+
+for (const [how, end] of [
+  ['kill -9', (child: ChildProcess) => child.kill('SIGKILL')],
+  ['Ctrl-C', (child: ChildProcess) => child.kill('SIGINT')],
+  ['an exception that nobody catches', (child: ChildProcess) => child.stdin!.end('throw')],
+] as const) {
+  test(`${how} leaves neither program, link nor map behind, and the interface as it was`, async () => {
+    const before = pair.run(pair.near, 'ip', '-d', '-o', 'link', 'show', name);
+    const child = pair.start(pair.near, program('wait-forever'), name);
+    await child.line('waiting');
+    const id = programId();
+    const maps = JSON.parse(pair.run(pair.near, 'bpftool', '-j', 'prog', 'show', 'id', id)) as { map_ids: number[] };
+    assert.equal(maps.map_ids.length, 1);
+    assert.deepEqual([known('prog', id), known('map', String(maps.map_ids[0]))], [true, true]);
+    end(child.process);
+    const { status, signal } = await child.result;
+    assert.notEqual(signal ?? status, 0);
+    assert.equal(pair.run(pair.near, 'ip', '-d', '-o', 'link', 'show', name), before);
+    // The kernel frees what is detached a moment later.
+    for (let i = 0; i < 100 && (known('prog', id) || known('map', String(maps.map_ids[0]))); i++) await sleep(20);
+    assert.deepEqual([known('prog', id), known('map', String(maps.map_ids[0]))], [false, false]);
+    await (await openXdp({ interface: name, mode: 'xdp-copy', receive: 'all', entries: 64, frames: 256 })).close();
+  });
+}
 
 test('an interface that goes down is survived', async () => {
   const { socket, rings, close } = await openXdp({
@@ -156,9 +178,17 @@ test('an interface that vanishes ends the waits with an error, and the socket ca
   );
   pair.run(pair.near, 'ip', 'link', 'del', name);
   await waiting;
-  assert.throws(() => socket.waitBlocking(() => false, { timeoutMilliseconds: 1000, how: 'sleep' }), {
-    code: 'NO_INTERFACE',
-  });
+  for (const how of ['sleep', 'busy'] as const) {
+    const start = performance.now();
+    assert.throws(() => socket.waitBlocking(() => false, { timeoutMilliseconds: 60_000, how }), {
+      code: 'NO_INTERFACE',
+    });
+    assert.ok(performance.now() - start < 30_000, 'it waited for something that never comes');
+  }
+  await assert.rejects(
+    socket.wait(() => false, {}),
+    { code: 'NO_INTERFACE' },
+  );
   socket.kick('transmit');
   await close();
   assert.equal(buffer.free('receive') + buffer.free('send'), 256);
