@@ -64,6 +64,11 @@ export interface KernelSocket {
    */
   busyPoll?(request: BusyPollRequest): Promise<BusyPoll>;
   /**
+   * Has the kernel fill in checksums of sent packets where metadata in front of them asks for it (linux: XDP_UMEM_TX_METADATA_LEN);
+   * before `bind`. A socket without this call cannot.
+   */
+  fillInChecksums?(): Promise<void>;
+  /**
    * Changes what a bound socket receives, while traffic runs (Q4).
    * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, QUEUE_SHARED
    */

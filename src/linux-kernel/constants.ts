@@ -57,6 +57,9 @@ export const XDP_UMEM_FILL_RING = 5;
 export const XDP_UMEM_COMPLETION_RING = 6;
 export const XDP_STATISTICS = 7;
 export const XDP_OPTIONS = 8;
+/** xdp_umem_reg.flags, since Linux 6.8: checksums are computed in software; the length of metadata in front of packets is given. */
+export const XDP_UMEM_TX_SW_CSUM = 1 << 1;
+export const XDP_UMEM_TX_METADATA_LEN = 1 << 2;
 /** Since Linux 6.17: packets that one sendto may send in copy mode (32 before, and by default). */
 export const XDP_MAX_TX_SKB_BUDGET = 9;
 

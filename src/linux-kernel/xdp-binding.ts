@@ -1,6 +1,7 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
+import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
 import {
   AF_XDP,
   EBUSY,
@@ -19,11 +20,14 @@ import {
   XDP_PACKET_HEADROOM,
   XDP_SHARED_UMEM,
   XDP_UMEM_REG,
+  XDP_UMEM_TX_METADATA_LEN,
+  XDP_UMEM_TX_SW_CSUM,
   XDP_USE_NEED_WAKEUP,
   XDP_USE_SG,
   XDP_ZEROCOPY,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { readXdpFeatures } from './netlink/netdev-family.js';
 import { socketInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
@@ -112,6 +116,8 @@ export interface BindFacts {
   readonly mode: BoundMode;
   readonly memory: MemoryRegistration;
   readonly segments: boolean;
+  /** Metadata in front of sent packets may ask for a checksum. */
+  readonly checksums: boolean;
 }
 
 /**
@@ -143,11 +149,20 @@ export function bindError(facts: BindFacts, errno: number): PacketError {
   return systemCallError('bind AF_XDP', errno, what, bindMeanings(facts, errno));
 }
 
-/** Registers the packet buffer with the socket. @throws PacketError NO_PRIVILEGE (locked memory), SYSTEM_CALL */
-export function registerMemory({ calls, arena, descriptor, memory }: BindFacts): void {
+/**
+ * Registers the packet buffer with the socket.
+ *
+ * @throws PacketError NO_PRIVILEGE (locked memory), MODE_UNSUPPORTED (kernel or driver fill in no checksums), SYSTEM_CALL
+ */
+export function registerMemory(facts: BindFacts): void {
+  const { calls, arena, descriptor, memory, checksums } = facts;
   const { base, frames, frameSize, headroom } = memory;
-  // struct xdp_umem_reg without the fields that newer kernels have at its end: flags are zero, and older ones take this size.
+  if (checksums) checkChecksums(facts);
+  // struct xdp_umem_reg; kernels that do not know its last field take it as long as it is zero, like the flags.
+  const software = facts.mode === 'xdp-zc' ? 0 : XDP_UMEM_TX_SW_CSUM;
   const registration = new Struct(28 + 4)
+    .u32(24, checksums ? XDP_UMEM_TX_METADATA_LEN | software : 0)
+    .u32(28, checksums ? TRANSMIT_METADATA_BYTES : 0)
     .u64(0, calls.address(arena.u8) + BigInt(base))
     .u64(8, frames * frameSize)
     .u32(16, frameSize)
@@ -156,6 +171,7 @@ export function registerMemory({ calls, arena, descriptor, memory }: BindFacts):
   if (result < 0) {
     const kilobytes = Math.ceil((frames * frameSize) / 1024);
     throw systemCallError('setsockopt XDP_UMEM_REG', -result, `register a packet buffer of ${kilobytes} KiB`, {
+      ...(checksums ? { [EINVAL]: NO_METADATA } : {}),
       [ENOBUFS]: {
         code: 'NO_PRIVILEGE',
         why: 'it exceeds the locked memory that the program may have',
@@ -163,6 +179,23 @@ export function registerMemory({ calls, arena, descriptor, memory }: BindFacts):
       },
     });
   }
+}
+
+const NO_METADATA = {
+  code: 'MODE_UNSUPPORTED',
+  why: 'this kernel takes no metadata in front of sent packets',
+  remedy: 'Linux from 6.8, or open the socket without transmitChecksums',
+} as const;
+
+/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is. */
+function checkChecksums({ calls, device, mode }: BindFacts): void {
+  if (mode !== 'xdp-zc') return;
+  const features = readXdpFeatures(calls, device.index);
+  if (features.known && features.value.transmitMetadata.includes('checksum')) return;
+  const why = features.known ? `the driver ${device.driver} fills in no checksums in zero-copy mode` : features.why;
+  throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, {
+    remedy: "mode 'xdp-copy', where the kernel computes them, or open the socket without transmitChecksums",
+  });
 }
 
 function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno: number): Meanings {

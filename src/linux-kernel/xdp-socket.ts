@@ -72,6 +72,8 @@ export class XdpSocket implements KernelSocket {
   readonly #mapping: RingMapping;
   readonly #statistics = new XdpStatistics();
   #memory: MemoryRegistration | undefined;
+  /** Metadata in front of sent packets may ask for a checksum. */
+  #checksums = false;
   #entries: XdpRingEntries | undefined;
   #busyPoll: BusyPoll | undefined;
   /** Once the rings are mapped. */
@@ -169,6 +171,16 @@ export class XdpSocket implements KernelSocket {
   }
 
   /**
+   * Has the kernel fill in checksums where metadata asks for it: in copy mode in software, in zero-copy mode by the device.
+   *
+   * @throws PacketError WRONG_STATE
+   */
+  async fillInChecksums(): Promise<void> {
+    this.#require(!this.#binding, 'fillInChecksums', 'is bound');
+    this.#checksums = true;
+  }
+
+  /**
    * Binds to one queue, registers or shares the packet buffer, and attaches the XDP program when packets are to be received.
    * Some drivers never look again at a fill ring that was empty at this moment: fill it before.
    *
@@ -185,7 +197,17 @@ export class XdpSocket implements KernelSocket {
     const { segments } = request;
     const { queue, mode } = checkBinding(request, device, memory!, receive > 0, transmit > 0);
     const wanted = parseReceive(request.receive);
-    const facts = { calls, arena, descriptor: this.descriptor, device, queue, mode, memory: memory!, segments };
+    const facts = {
+      calls,
+      arena,
+      descriptor: this.descriptor,
+      device,
+      queue,
+      mode,
+      memory: memory!,
+      segments,
+      checksums: this.#checksums,
+    };
     this.#binding = true;
     const { allowCutoff = false } = request;
     if (wanted === 'all' && !allowCutoff) checkCutoff(device.name);
@@ -232,12 +254,13 @@ export class XdpSocket implements KernelSocket {
   }
 
   /** Descriptor of a bound socket of the same device that has registered the same memory. */
-  #registrationToShare({ device, memory, mode, segments }: BindFacts): number | undefined {
+  #registrationToShare({ device, memory, mode, segments, checksums }: BindFacts): number | undefined {
     for (const socket of this.#host.sockets) {
       const bound = socket.#bound;
       const theirs = socket.#memory;
       if (bound === undefined || theirs === undefined) continue;
       if (bound.device.index !== device.index || bound.mode !== mode || bound.segments !== segments) continue;
+      if (socket.#checksums !== checksums) continue;
       if (theirs.base !== memory.base || theirs.frames !== memory.frames) continue;
       if (theirs.frameSize === memory.frameSize && theirs.headroom === memory.headroom) return socket.descriptor;
     }

@@ -28,6 +28,8 @@ export interface FrameRingsOptions {
   readonly outcomes: boolean;
   /** V4: where the free-running indices start, on the kernel's side alike; other than 0 only to test their wrap-around. */
   readonly firstIndex?: number;
+  /** AF_XDP: the kernel reads metadata in front of sent packets that are marked so. */
+  readonly transmitMetadata?: boolean;
 }
 
 /**
@@ -335,7 +337,7 @@ export abstract class FrameRings implements SocketRings {
     list: number,
     copies: number,
   ): number {
-    const { offset, size } = batch;
+    const { offset, size, flags } = batch;
     const { pool, dataOffset, room } = this.buffer;
     const i32 = this.i32;
     let packet = 0;
@@ -373,6 +375,7 @@ export abstract class FrameRings implements SocketRings {
       i32[entry + 2] = size[i]!;
       originals.offset[originals.length++] = at;
       offset[i] = to;
+      flags[i] = flags[i]! & CONTINUES; // what lay in front of the packet was not copied
     }
     return foreign;
   }

@@ -59,6 +59,11 @@ export interface OpenSocketOptions {
    */
   readonly allowCutoff?: boolean;
   /**
+   * Linux from 6.8, AF_XDP: has the kernel (in zero-copy mode the device) fill in checksums of sent packets, each asked for by
+   * `socket.requestChecksum`. Default false; refuses modes that cannot.
+   */
+  readonly transmitChecksums?: boolean;
+  /**
    * Linux, AF_XDP: has the kernel poll the device in this socket's kicks and waits (Q7). Refuses modes that cannot; what was
    * granted is `socket.busyPoll`.
    */
@@ -207,6 +212,7 @@ async function openInMode(
       const { base, frames, frameSize, headroom } = buffer;
       await kernelSocket.registerMemory({ base, frames, frameSize, headroom });
     }
+    if (options.transmitChecksums) await startChecksums(kernelSocket, mode, options);
     await kernelSocket.createRings(request);
     const busyPoll = await startBusyPoll(kernelSocket, mode, options);
     const maps = await kernelSocket.map();
@@ -233,6 +239,7 @@ async function openInMode(
       rings: checked(rings, maps, version, buffer, options),
       buffer,
       ownsBuffer,
+      transmitChecksums: options.transmitChecksums ?? false,
       onClose,
     });
   } catch (error) {
@@ -242,6 +249,15 @@ async function openInMode(
     buffer.drop();
     throw error;
   }
+}
+
+async function startChecksums(kernelSocket: KernelSocket, mode: Mode, { kernel }: OpenSocketOptions): Promise<void> {
+  if (kernelSocket.fillInChecksums !== undefined) return kernelSocket.fillInChecksums();
+  throw new PacketError(
+    'MODE_UNSUPPORTED',
+    `transmitChecksums: the ${kernel.name} kernel fills in no checksums in mode ${mode}`,
+    { remedy: 'compute them in the program, and leave the option out' },
+  );
 }
 
 async function startBusyPoll(
@@ -308,7 +324,7 @@ function makeRings(
   maps: SocketMaps,
   kicker: KernelSocket,
   buffer: PacketBuffer,
-  { outcomes = false }: OpenSocketOptions,
+  { outcomes = false, transmitChecksums = false }: OpenSocketOptions,
   request: RingRequest,
 ): SocketRings {
   const parts = { maps, kicker, buffer, outcomes };
@@ -316,7 +332,7 @@ function makeRings(
     case 'v4':
       return new V4Rings(parts);
     case 'xdp':
-      return new XdpRings(parts);
+      return new XdpRings({ ...parts, transmitMetadata: transmitChecksums });
     case 'v3':
       return new V3Rings({ ...parts, request });
     case 'v2':

@@ -4,6 +4,7 @@ import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
 import { PacketBatch } from '../ring/packet-batch.js';
 import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
+import { requestChecksum } from '../ring/xdp/transmit-metadata.js';
 import type { Receive } from '../steering/rules.js';
 
 /** A rung of the mode ladder that was refused, and why. */
@@ -84,6 +85,7 @@ export class PacketSocket {
   readonly #kernelSocket: KernelSocket;
   readonly #ownsBuffer: boolean;
   readonly #onClose: (() => Promise<void>) | undefined;
+  readonly #transmitChecksums: boolean;
   #closed = false;
 
   /** @internal use `openSocket` */
@@ -97,6 +99,7 @@ export class PacketSocket {
     rings: SocketRings;
     buffer: PacketBuffer;
     ownsBuffer: boolean;
+    transmitChecksums: boolean;
     onClose: (() => Promise<void>) | undefined;
   }) {
     const { kernel, binding } = parts;
@@ -111,6 +114,7 @@ export class PacketSocket {
     this.rings = parts.rings;
     this.#kernelSocket = parts.kernelSocket;
     this.#ownsBuffer = parts.ownsBuffer;
+    this.#transmitChecksums = parts.transmitChecksums;
     this.#onClose = parts.onClose;
   }
 
@@ -158,6 +162,19 @@ export class PacketSocket {
   /** See {@link SocketRings.send}. */
   send(batch: PacketBatch): number {
     return this.#closed ? 0 : this.rings.send(batch);
+  }
+
+  /**
+   * Asks for the checksum of a packet that is about to be sent here, on a socket opened with `transmitChecksums`. Bytes count from the
+   * packet's first. The request is written into the 24 bytes in front of the packet, and counts for packets that are sent without a copy.
+   *
+   * @param index the packet's entry in the batch
+   * @param start from where on to sum up, to the packet's end: UDP behind IPv4 without options 34
+   * @param field where the checksum belongs, from `start`: UDP 6, TCP 16. It must hold the sum of the pseudo header, not complemented
+   * @returns whether it was asked for; false when the socket was opened without, there is no room in front, or the field is outside
+   */
+  requestChecksum(batch: PacketBatch, index: number, start: number, field: number): boolean {
+    return this.#transmitChecksums && requestChecksum(this.buffer, batch, index, start, field);
   }
 
   /** See {@link SocketRings.completions}. */

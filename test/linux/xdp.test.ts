@@ -44,6 +44,7 @@ test('a packet buffer is handed to a child process', { skip }, () =>
 );
 test('AF_XDP sockets cut off no ssh session', { skip }, () => runInside('inside/guard.js'));
 test('AF_XDP sockets survive the end of their namespaces', { skip }, () => runInside('inside/namespace.js'));
+test('AF_XDP fills in checksums of sent packets', { skip }, () => runInside('inside/checksums.js'));
 
 test('no namespace of this process is left', { skip }, () => {
   assert.deepEqual(

@@ -5,7 +5,18 @@ import { packError } from './thread-error.js';
 
 /** The control calls that may cross, so that a message can call nothing else. */
 const SOCKET_METHODS: ReadonlySet<string> = new Set([
-  ...['registerMemory', 'createRings', 'busyPoll', 'map', 'bind', 'steer', 'statistics', 'unbind', 'close'],
+  ...[
+    'registerMemory',
+    'createRings',
+    'busyPoll',
+    'fillInChecksums',
+    'map',
+    'bind',
+    'steer',
+    'statistics',
+    'unbind',
+    'close',
+  ],
 ]);
 
 /** Makes the control calls of one queue's thread on the kernel of this one, and owns the sockets that it opens. */
@@ -47,7 +58,9 @@ export class KernelService {
     this.#sockets.set(id, socket);
     this.#last = socket;
     this.#counted = undefined;
-    return { id, version: socket.version, busyPoll: socket.busyPoll !== undefined } satisfies SocketAnswer;
+    const busyPoll = socket.busyPoll !== undefined;
+    const fillInChecksums = socket.fillInChecksums !== undefined;
+    return { id, version: socket.version, busyPoll, fillInChecksums } satisfies SocketAnswer;
   }
 
   async #call(id: number, method: string, args: readonly unknown[]): Promise<unknown> {

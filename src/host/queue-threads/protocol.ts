@@ -52,6 +52,7 @@ export interface SocketAnswer {
   readonly id: number;
   readonly version: PacketVersion;
   readonly busyPoll: boolean;
+  readonly fillInChecksums: boolean;
 }
 export interface MapAnswer {
   readonly maps: SocketMaps;

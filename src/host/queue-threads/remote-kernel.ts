@@ -62,17 +62,19 @@ export class RemoteKernel implements Kernel {
 class RemoteSocket implements KernelSocket {
   readonly version: PacketVersion;
   readonly busyPoll?: (request: BusyPollRequest) => Promise<BusyPoll>;
+  readonly fillInChecksums?: () => Promise<void>;
   readonly #id: number;
   #path: LocalDataPath | undefined;
 
   constructor(
     private readonly arena: Arena,
     private readonly call: RemoteCall,
-    { id, version, busyPoll }: SocketAnswer,
+    { id, version, busyPoll, fillInChecksums }: SocketAnswer,
     private readonly stopping: () => boolean,
   ) {
     this.#id = id;
     this.version = version;
+    if (fillInChecksums) this.fillInChecksums = () => this.call(id, 'fillInChecksums');
     if (busyPoll) this.busyPoll = (request) => this.call(id, 'busyPoll', request);
   }
 
