@@ -5,6 +5,7 @@
  * @module
  */
 
+export { describeDevices } from './host/devices.js';
 export {
   type InterfaceSpec,
   type LinuxInterface,
@@ -15,5 +16,22 @@ export {
 export { nodeThreads } from './host/node-threads.js';
 export { type OpenSocketOptions, openSocket } from './host/open-socket.js';
 export { readCapture } from './host/read-capture.js';
+export type { Answer, Known } from './kernel/answer.js';
+export type {
+  AttachedMode,
+  AttachedProgram,
+  DeviceReport,
+  ModeAnswer,
+  OffloadName,
+  Offloads,
+  QueueCounts,
+  RingSizes,
+  XdpFeatures,
+} from './kernel/device-report.js';
+export type { Diagnosis, Finding, InterfaceDiagnosis } from './linux-kernel/doctor/contract.js';
+export { diagnose } from './linux-kernel/doctor/diagnose.js';
+export type { Change } from './linux-kernel/journal.js';
 export { LinuxKernel, type LinuxKernelOptions } from './linux-kernel/linux-kernel.js';
+export type { NapiOptions } from './linux-kernel/napi-settings.js';
+export { type Repair, type RepairReport, repair } from './linux-kernel/repair.js';
 export * from './soft.js';

@@ -14,6 +14,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "measure: the talk's comparison of V2, V3, V4 and zero-copy; rings; scale",
     load: async () => (await import('./bench.js')).bench,
   },
+  devices: {
+    summary: 'list interfaces: driver, queues, link, offloads, XDP, and which modes would work',
+    load: async () => (await import('./devices.js')).devices,
+  },
+  doctor: {
+    summary: 'say what stands in the way of packet sockets, and the command that helps',
+    load: async () => (await import('./doctor.js')).doctor,
+  },
 };
 
 // Exit codes: the work was done; it failed; the command line was wrong.

@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.js';
 import type { Kernel } from '../kernel/contract.js';
+import type { NapiOptions } from '../linux-kernel/napi-settings.js';
 import { type OpenSocketOptions as KernelSocketOptions, openSocket as openOnKernel } from '../socket/open-socket.js';
 import type { PacketSocket } from '../socket/packet-socket.js';
 import { SoftKernel } from '../soft-kernel/soft-kernel.js';
@@ -12,6 +13,11 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
    * of the socket's own, which is closed with it.
    */
   readonly kernel?: Kernel;
+  /**
+   * Linux: NAPI settings of the interface while the socket is open, for busy polling. They are put back when the socket is closed; after
+   * `kill -9` by the next program that uses tpacket4 on Linux, or by `tp4 doctor --repair`.
+   */
+  readonly napi?: NapiOptions;
 }
 
 /**
@@ -21,13 +27,14 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
  * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
  */
 export async function openSocket(options: OpenSocketOptions): Promise<PacketSocket> {
-  const { kernel } = options;
-  if (kernel !== undefined) return openOnKernel({ ...options, kernel });
+  const { kernel, napi } = options;
+  if (kernel !== undefined) return openWithNapi({ ...options, kernel });
   if (typeof options.interface !== 'string') {
     throw new PacketError('INVALID_OPTION', `interface: ${String(options.interface)} is not an interface name`);
   }
   const spec = parseInterfaceSpec(options.interface);
-  if (spec.kernel === 'linux') return openOnKernel({ ...options, kernel: await linuxKernel() });
+  if (spec.kernel === 'linux') return openWithNapi({ ...options, kernel: await linuxKernel() });
+  if (napi !== undefined) throw noNapi();
   const soft = new SoftKernel(
     options.buffer !== undefined && 'arena' in options.buffer ? { arena: options.buffer.arena! } : {},
   );
@@ -38,6 +45,25 @@ export async function openSocket(options: OpenSocketOptions): Promise<PacketSock
     await soft.close();
     throw error;
   }
+}
+
+/** Sets the interface's NAPI up before the socket is there, and puts it back after the socket has been closed. */
+async function openWithNapi(options: KernelSocketOptions & { readonly napi?: NapiOptions }): Promise<PacketSocket> {
+  const { napi, ...others } = options;
+  if (napi === undefined) return openOnKernel(others);
+  if (options.kernel.name !== 'linux') throw noNapi();
+  const { withNapiSettings } = await import('../linux-kernel/napi-settings.js');
+  const undo = withNapiSettings(options.interface, napi);
+  try {
+    return await openOnKernel(others, async () => undo());
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+function noNapi(): PacketError {
+  return new PacketError('INVALID_OPTION', 'napi: soft devices have no NAPI settings', { remedy: 'leave it out' });
 }
 
 let linux: Promise<Kernel> | undefined;

@@ -38,7 +38,8 @@ export interface InterfaceInfo {
   readonly mac: string;
   /** Modes that may be tried here. */
   readonly modes: readonly Mode[];
-  readonly zeroCopy: boolean;
+  /** Whether the driver has the zero-copy operations; undefined where the kernel does not tell and only trying does. */
+  readonly zeroCopy: boolean | undefined;
   /** What one should know: a replayed capture file that is damaged, say. */
   readonly warnings?: readonly string[];
 }

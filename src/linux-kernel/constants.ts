@@ -2,6 +2,7 @@
 
 // <sys/socket.h>, <bits/socket.h>
 export const AF_INET = 2;
+export const AF_NETLINK = 16;
 export const AF_XDP = 44;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
@@ -14,6 +15,8 @@ export const SO_ATTACH_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
 export const SOL_XDP = 283;
 export const MSG_DONTWAIT = 0x40;
+/** The length returned is the datagram's, even where it did not fit. */
+export const MSG_TRUNC = 0x20;
 
 // <sys/mman.h>
 export const PROT_READ = 1;
@@ -64,6 +67,8 @@ export const BPF_MAP_UPDATE_ELEM = 2;
 export const BPF_MAP_DELETE_ELEM = 3;
 export const BPF_PROG_LOAD = 5;
 export const BPF_PROG_TEST_RUN = 10;
+export const BPF_PROG_GET_FD_BY_ID = 13;
+export const BPF_OBJ_GET_INFO_BY_FD = 15;
 export const BPF_LINK_CREATE = 28;
 export const BPF_LINK_UPDATE = 29;
 
@@ -87,7 +92,16 @@ export const XDP_FLAGS_DRV_MODE = 1 << 2;
 
 // <linux/sockios.h>, <linux/ethtool.h>, <linux/if.h>, <linux/if_arp.h>, <linux/if_ether.h>
 export const SIOCETHTOOL = 0x8946;
-export const ETHTOOL_GDRVINFO = 3;
+export const ETHTOOL_GDRVINFO = 0x03;
+export const ETHTOOL_GRINGPARAM = 0x10;
+export const ETHTOOL_GSTRINGS = 0x1b;
+export const ETHTOOL_GSSET_INFO = 0x37;
+export const ETHTOOL_GFEATURES = 0x3a;
+export const ETHTOOL_GCHANNELS = 0x3c;
+/** String set with the names of the features (offloads), one per bit. */
+export const ETH_SS_FEATURES = 4;
+/** Bytes of a name in a string set. */
+export const ETH_GSTRING_LEN = 32;
 export const IFF_UP = 1 << 0;
 /** Bytes of an interface name with its final zero. */
 export const IFNAMSIZ = 16;
@@ -98,6 +112,7 @@ export const ETH_HLEN = 14;
 // <errno-base.h>, <errno.h>: the ones this code decides by
 export const EPERM = 1;
 export const ENOENT = 2;
+export const EINTR = 4;
 export const ENXIO = 6;
 export const E2BIG = 7;
 export const EAGAIN = 11;

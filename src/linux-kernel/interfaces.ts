@@ -1,22 +1,15 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { PacketError } from '../errors.js';
+import { factOf } from '../kernel/answer.js';
 import type { InterfaceInfo, Mode } from '../kernel/contract.js';
-import {
-  AF_INET,
-  ARPHRD_LOOPBACK,
-  ETHTOOL_GDRVINFO,
-  IFF_UP,
-  IFNAMSIZ,
-  SIOCETHTOOL,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-} from './constants.js';
-import { Struct } from './struct.js';
+import { ARPHRD_LOOPBACK, IFF_UP, IFNAMSIZ } from './constants.js';
+import { Ethtool } from './ethtool.js';
+import { readXdpFeatures } from './netlink/netdev-family.js';
 import type { SystemCalls } from './system-calls.js';
 
 const SYSFS = '/sys/class/net';
 
-/** Modes that this kernel can try on an interface, best first. Which of them it grants, only trying tells. */
+/** Modes that this kernel can try on an interface, best first: all but those that the kernel itself rules out. */
 const MODES: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'xdp-generic'];
 
 /** An interface with what binding needs to know beside the contract's description. */
@@ -42,7 +35,7 @@ export function listInterfaces(calls: SystemCalls, sysfs = SYSFS): LinuxInterfac
 }
 
 /**
- * Describes one interface, from /sys/class/net and the driver's own answer (ETHTOOL_GDRVINFO).
+ * Describes one interface, from /sys/class/net and the driver's own answers (ethtool, netdev family).
  *
  * @throws PacketError NO_INTERFACE when this namespace has none of that name, or vanishes while it is read
  */
@@ -61,6 +54,7 @@ export function readInterface(calls: SystemCalls, name: string, sysfs = SYSFS): 
     if (Number(read('ifindex')) !== index) throw foreignSysfs(name);
     const receiveQueues = countQueues(`${sysfs}/${name}/queues`, 'rx-');
     const transmitQueues = countQueues(`${sysfs}/${name}/queues`, 'tx-');
+    const zeroCopy = factOf(readXdpFeatures(calls, index))?.zeroCopy;
     return {
       name,
       index,
@@ -71,8 +65,8 @@ export function readInterface(calls: SystemCalls, name: string, sysfs = SYSFS): 
       mtu: Number(read('mtu')),
       up: (Number(read('flags')) & IFF_UP) !== 0 && read('operstate') !== 'lowerlayerdown',
       mac: read('address'),
-      modes: MODES,
-      zeroCopy: false,
+      modes: zeroCopy === false ? MODES.filter((mode) => mode !== 'xdp-zc') : MODES,
+      zeroCopy,
     };
   } catch (cause) {
     if (cause instanceof PacketError) throw cause;
@@ -98,19 +92,6 @@ function driverName(calls: SystemCalls, name: string, type: number, directory: s
   try {
     return readlinkSync(`${directory}/device/driver`).replace(/^.*\//, '');
   } catch {
-    return askDriver(calls, name); // virtual interfaces have no device folder
-  }
-}
-
-/** ETHTOOL_GDRVINFO: struct ifreq that points to a struct ethtool_drvinfo (196 bytes, the name at 4). */
-function askDriver(calls: SystemCalls, name: string): string {
-  const descriptor = calls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return '';
-  try {
-    const info = new Struct(196).u32(0, ETHTOOL_GDRVINFO);
-    const request = new Struct(40).text(0, name).pointer(IFNAMSIZ, info, calls.address(info));
-    return calls.ioctl(descriptor, SIOCETHTOOL, request) < 0 ? '' : info.readText(4, 32);
-  } finally {
-    calls.close(descriptor);
+    return Ethtool.use(calls, name, (ethtool) => ethtool.driver()); // virtual interfaces have no device folder
   }
 }

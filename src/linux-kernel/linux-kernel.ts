@@ -2,6 +2,7 @@ import { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import type { InterfaceInfo, Kernel, KernelSocket, PacketVersion } from '../kernel/contract.js';
 import { listInterfaces } from './interfaces.js';
+import { repair } from './repair.js';
 import { SystemCalls } from './system-calls.js';
 import { XdpPrograms } from './xdp-program.js';
 import { type XdpHost, XdpSocket } from './xdp-socket.js';
@@ -70,6 +71,7 @@ export class LinuxKernel implements Kernel {
   async #open(): Promise<XdpHost> {
     const calls = await SystemCalls.load();
     if (this.#closed) throw new PacketError('WRONG_STATE', 'the kernel is closed');
+    if (this.#host === undefined) repair(); // what programs left behind that were killed
     this.#host ??= { calls, arena: this.arena, programs: new XdpPrograms(calls), sockets: new Set() };
     return this.#host;
   }

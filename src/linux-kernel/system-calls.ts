@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
 import { PacketError } from '../errors.js';
-import { MSG_DONTWAIT } from './constants.js';
+import { MSG_DONTWAIT, MSG_TRUNC } from './constants.js';
 import { Struct } from './struct.js';
 
 /** Number of bpf(2), which has no function in the C library, by machine (asm/unistd.h). */
@@ -164,6 +164,19 @@ export class SystemCalls {
   /** Data path: asks the kernel to look at the fill ring, without waiting. @returns 0 or minus errno */
   receiveNothing(descriptor: number): number {
     return this.#recvfrom(descriptor, null, 0, MSG_DONTWAIT, null, null) < 0 ? -this.#koffi.errno() : 0;
+  }
+
+  /** Sends one datagram. @returns bytes sent, or minus errno */
+  send(descriptor: number, message: Struct): number {
+    return this.#result(this.#sendto(descriptor, message.bytes, message.length, 0, null, 0));
+  }
+
+  /**
+   * Receives one datagram without waiting.
+   * @returns its length, which is more than `into` has when its end was cut off, or minus errno
+   */
+  receive(descriptor: number, into: Struct): number {
+    return this.#result(this.#recvfrom(descriptor, into.bytes, into.length, MSG_DONTWAIT | MSG_TRUNC, null, null));
   }
 
   /** Blocks this thread until the descriptor has one of `events`. @returns the events it has, 0 when the time is over, or minus errno */

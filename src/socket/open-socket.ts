@@ -150,7 +150,7 @@ function wantedModes({ mode = 'best' }: OpenSocketOptions): readonly Mode[] {
 
 function objection(mode: Mode, info: InterfaceInfo, { exclusive }: OpenSocketOptions): PacketError | undefined {
   if (!info.modes.includes(mode)) {
-    const code = mode.endsWith('-zc') && !info.zeroCopy ? 'NO_DRIVER_ZEROCOPY' : 'MODE_UNSUPPORTED';
+    const code = mode.endsWith('-zc') && info.zeroCopy === false ? 'NO_DRIVER_ZEROCOPY' : 'MODE_UNSUPPORTED';
     return new PacketError(code, `${info.name} (driver ${info.driver}) does not support ${mode}`, {
       remedy: `modes there: ${info.modes.join(', ')}`,
     });

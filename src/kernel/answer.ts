@@ -1,0 +1,38 @@
+/** Whether something works. The third answer is honest: nobody tells, and trying is the only way to know. */
+export type Answer =
+  | { readonly answer: 'works' }
+  | {
+      readonly answer: 'does-not' | 'cannot-tell';
+      /** A sentence without its full stop. */
+      readonly why: string;
+      /** What the user can do about it, as a sentence or a command. */
+      readonly remedy?: string;
+    };
+
+/** A fact, or why it is not known. */
+export type Known<Fact> =
+  | { readonly known: true; readonly value: Fact }
+  | { readonly known: false; readonly why: string };
+
+export const WORKS: Answer = { answer: 'works' };
+
+export function doesNot(why: string, remedy?: string): Answer {
+  return { answer: 'does-not', why, ...(remedy !== undefined && { remedy }) };
+}
+
+export function cannotTell(why: string, remedy?: string): Answer {
+  return { answer: 'cannot-tell', why, ...(remedy !== undefined && { remedy }) };
+}
+
+export function known<Fact>(value: Fact): Known<Fact> {
+  return { known: true, value };
+}
+
+export function unknown(why: string): { known: false; why: string } {
+  return { known: false, why };
+}
+
+/** The fact where it is known. */
+export function factOf<Fact>(fact: Known<Fact>): Fact | undefined {
+  return fact.known ? fact.value : undefined;
+}

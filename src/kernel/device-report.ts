@@ -1,0 +1,102 @@
+import type { Answer, Known } from './answer.js';
+import type { Mode } from './contract.js';
+
+/** Everything that a kernel tells of one interface. What it does not tell is absent. */
+export interface DeviceReport {
+  readonly kernel: 'linux' | 'soft';
+  readonly name: string;
+  /** Index within the network namespace (Linux). */
+  readonly index?: number;
+  /** "veth"; "" where nobody tells. */
+  readonly driver: string;
+  /** Link-layer address, "02:00:00:00:00:01". */
+  readonly mac: string;
+  /** Largest packet in bytes, without Ethernet header. */
+  readonly mtu: number;
+  /** Whether it is switched on. */
+  readonly up: boolean;
+  /** Whether something answers at the other end of the cable. */
+  readonly carrier?: boolean;
+  /** Mbit/s. */
+  readonly speed?: number;
+  /** Whether it takes packets for other addresses, too. */
+  readonly promiscuous?: boolean;
+  readonly queues: QueueCounts;
+  readonly rings?: RingSizes;
+  readonly offloads?: Offloads;
+  readonly xdp: Known<XdpFeatures>;
+  /** XDP programs that are attached. */
+  readonly programs: Known<readonly AttachedProgram[]>;
+  /** The modes of the ladder, best first, and whether each would work here and now, for this process. */
+  readonly modes: readonly ModeAnswer[];
+  /** What one should know: a replayed capture file that is damaged, say. */
+  readonly warnings?: readonly string[];
+}
+
+/** Queues in use. `combined` ones do both directions; they are contained in the other two counts. */
+export interface QueueCounts {
+  readonly receive: number;
+  readonly transmit: number;
+  readonly combined?: number;
+  /** Most that the device can be set to, of the kind that it counts in. */
+  readonly most?: number;
+}
+
+/** Descriptors of the device's rings, as set, and at most. */
+export interface RingSizes {
+  readonly receive: number;
+  readonly transmit: number;
+  readonly mostReceive: number;
+  readonly mostTransmit: number;
+}
+
+/** What the device or its driver does to packets, on or off, under the short names of ethtool's users. */
+export type Offloads = Readonly<Partial<Record<OffloadName, boolean>>>;
+
+export const OFFLOAD_NAMES = [
+  'rx-checksum', // checksums of received packets are verified
+  'tx-checksum', // checksums of packets to be sent are filled in
+  'tso', // TCP segments are cut by the device
+  'gso', // or, just before it, by the stack
+  'gro', // received segments are merged by the stack
+  'gro-hw', // or by the device, reversibly
+  'lro', // or by the device, irreversibly
+  'rx-vlan', // VLAN tags are taken out of received packets
+  'tx-vlan', // VLAN tags are put into packets to be sent
+  'ntuple', // rules steer packets to queues
+] as const;
+export type OffloadName = (typeof OFFLOAD_NAMES)[number];
+
+/** What the driver can do with XDP (linux/netdev.h). */
+export interface XdpFeatures {
+  /** Runs XDP programs itself. */
+  readonly native: boolean;
+  /** Programs may redirect packets, to an AF_XDP socket say. */
+  readonly redirect: boolean;
+  /** Packets that other devices redirect here are sent. */
+  readonly transmitRedirected: boolean;
+  readonly zeroCopy: boolean;
+  /** Most frames of one packet in zero-copy. */
+  readonly zeroCopySegments?: number;
+  readonly hardwareOffload: boolean;
+  /** Programs may get packets of several frames. */
+  readonly receiveSegments: boolean;
+  readonly transmitRedirectedSegments: boolean;
+  /** Of "timestamp", "hash", "vlan-tag". */
+  readonly receiveMetadata: readonly string[];
+  /** Of "timestamp", "checksum", "launch-time". */
+  readonly transmitMetadata: readonly string[];
+}
+
+/** Where on the way of a packet a program runs. */
+export type AttachedMode = 'native' | 'generic' | 'offloaded';
+
+export interface AttachedProgram {
+  /** The kernel's number of the program. */
+  readonly id: number;
+  readonly mode: AttachedMode;
+  /** Its name, or why it is not known (asking needs CAP_SYS_ADMIN). */
+  readonly name: Known<string>;
+}
+
+export type ModeAnswer = Answer & { readonly mode: Mode };

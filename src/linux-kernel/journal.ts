@@ -1,0 +1,186 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { threadId } from 'node:worker_threads';
+import { PacketError } from '../errors.js';
+import { currentProcess, isRunning, type ProcessIdentity } from './process-identity.js';
+
+/**
+ * A setting of an interface that this process changes, and the kernel does not put back when the process ends. Plain data: another
+ * process must be able to undo it.
+ */
+export interface Change {
+  /** Which setting; whoever undoes it must know the name. */
+  readonly setting: string;
+  readonly interface: string;
+  /** Index of the interface, and inode of its network namespace (/proc/self/ns/net): names and indices repeat in others. */
+  readonly index: number;
+  readonly namespace: number;
+  /** The value before anybody changed it, and the one that was set. */
+  readonly before: string;
+  readonly after: string;
+}
+
+/** The changes of one process, as its file has them. */
+export interface JournalFile {
+  readonly path: string;
+  readonly process: ProcessIdentity;
+  readonly changes: readonly Change[];
+}
+
+/** What is in a journal's folder. */
+export interface JournalContents {
+  readonly files: readonly JournalFile[];
+  /** Files that are torn or none of ours: nothing can be undone from them. */
+  readonly damaged: readonly string[];
+}
+
+const SUFFIX = '.json';
+const VERSION = 1;
+
+/**
+ * What processes have changed and must undo: one file per process (and thread) in a folder in memory (/run), written before a change is
+ * made and removed after it was undone. A process that was killed leaves its file behind, and the next one undoes what it says
+ * ({@link repair}). Files are replaced as a whole, so that a reader sees the old or the new one.
+ */
+export class Journal {
+  readonly #folder: string;
+  readonly #proc: string;
+  readonly #process: ProcessIdentity;
+  readonly #path: string;
+  #changes: readonly Change[] = [];
+
+  /** @param folder need not exist */
+  constructor(folder: string = defaultFolder(), proc = '/proc') {
+    this.#folder = folder;
+    this.#proc = proc;
+    this.#process = currentProcess(proc);
+    this.#path = join(folder, `${this.#process.pid}-${this.#process.start}-${threadId}${SUFFIX}`);
+  }
+
+  /** To be called before the change is made. @throws PacketError SYSTEM_CALL when it cannot be noted: then it must not be made */
+  add(change: Change): void {
+    this.#write([...this.#changes, change]);
+  }
+
+  /** To be called after the change was undone. Never throws: at worst a later `repair` finds nothing left to do. */
+  remove(change: Change): void {
+    try {
+      this.#write(this.#changes.filter((one) => one !== change));
+    } catch {
+      // The file still names a change that is undone; what it would write is what is there.
+    }
+  }
+
+  #write(changes: readonly Change[]): void {
+    try {
+      if (changes.length === 0) rmSync(this.#path, { force: true });
+      else {
+        mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+        requireOwn(this.#folder);
+        writeJournalFile({ path: this.#path, process: this.#process, changes });
+      }
+    } catch (cause) {
+      if (cause instanceof PacketError) throw cause;
+      const { message, errno = 0 } = cause as NodeJS.ErrnoException;
+      throw new PacketError('SYSTEM_CALL', `what is changed cannot be noted, and so is not changed: ${message}`, {
+        cause,
+        errno: Math.abs(errno),
+        remedy: `a folder ${this.#folder} that this user may write to`,
+      });
+    }
+    this.#changes = changes;
+  }
+
+  /** Everything that processes of this user have noted. */
+  read(): JournalContents {
+    const files: JournalFile[] = [];
+    const damaged: string[] = [];
+    for (const name of this.#names()) {
+      const path = join(this.#folder, name);
+      const file = readJournalFile(path);
+      if (file === 'damaged') damaged.push(path);
+      else if (typeof file === 'object') files.push(file);
+    }
+    return { files, damaged };
+  }
+
+  #names(): string[] {
+    try {
+      // A folder that others can write to could make us write what they like.
+      requireOwn(this.#folder);
+      return readdirSync(this.#folder).filter((name) => name.endsWith(SUFFIX));
+    } catch {
+      return []; // nobody has noted anything
+    }
+  }
+
+  /** What other processes and threads have changed that may still run. */
+  others(): Change[] {
+    const files = this.read().files.filter((file) => file.path !== this.#path && this.isAlive(file) !== false);
+    return files.flatMap(({ changes }) => changes);
+  }
+
+  /** Whether a file's process still runs; undefined when that cannot be known here (another PID namespace). */
+  isAlive(file: JournalFile): boolean | undefined {
+    return isRunning(file.process, this.#process, this.#proc);
+  }
+
+  /** Replaces the changes of a dead process by those that could not be undone; none removes its file. */
+  keep(file: JournalFile, changes: readonly Change[]): void {
+    if (changes.length === 0) rmSync(file.path, { force: true });
+    else if (changes.length < file.changes.length) writeJournalFile({ ...file, changes });
+  }
+
+  /** Removes a file that nothing can be undone from. */
+  discard(path: string): void {
+    rmSync(path, { force: true });
+  }
+}
+
+/** Root notes in /run, others in the folder that the session manager gives them. */
+function defaultFolder(): string {
+  const session = process.env.XDG_RUNTIME_DIR;
+  return process.geteuid?.() === 0 || session === undefined ? '/run/tp4' : join(session, 'tp4');
+}
+
+/** @throws PacketError NO_PRIVILEGE for a folder of another user, or one that others may write to */
+function requireOwn(folder: string): void {
+  const { uid, mode } = statSync(folder);
+  if (uid === process.geteuid?.() && (mode & 0o022) === 0) return;
+  throw new PacketError('NO_PRIVILEGE', `${folder} belongs to another user, or others may write to it`, {
+    remedy: `rm -r ${folder}`,
+  });
+}
+
+/** In one step, so that nobody reads half of it. */
+function writeJournalFile({ path, process: owner, changes }: JournalFile): void {
+  const draft = `${path}.draft`;
+  writeFileSync(draft, `${JSON.stringify({ version: VERSION, process: owner, changes })}\n`, { mode: 0o600 });
+  renameSync(draft, path);
+}
+
+/** `damaged` for a file that is torn or another user's; `newer` for one of another version, which that one will care for. */
+function readJournalFile(path: string): JournalFile | 'damaged' | 'newer' | 'gone' {
+  try {
+    if (statSync(path).uid !== process.geteuid?.()) return 'damaged';
+    const { version, process: owner, changes } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    if (typeof version === 'number' && version !== VERSION) return 'newer';
+    if (!isIdentity(owner) || !Array.isArray(changes) || !changes.every(isChange)) return 'damaged';
+    return { path, process: owner, changes };
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'damaged';
+  }
+}
+
+function isIdentity(value: unknown): value is ProcessIdentity {
+  const { pid, start, boot, pidNamespace } = (value ?? {}) as Record<string, unknown>;
+  return (
+    Number.isInteger(pid) && typeof start === 'string' && typeof boot === 'string' && Number.isInteger(pidNamespace)
+  );
+}
+
+function isChange(value: unknown): value is Change {
+  const { setting, interface: name, index, namespace, before, after } = (value ?? {}) as Record<string, unknown>;
+  const texts = [setting, name, before, after].every((text) => typeof text === 'string');
+  return texts && Number.isInteger(index) && Number.isInteger(namespace);
+}

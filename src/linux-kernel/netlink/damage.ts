@@ -1,0 +1,6 @@
+import { PacketError } from '../../errors.js';
+
+/** The error for an answer whose lengths contradict each other. */
+export function damaged(what: string): PacketError {
+  return new PacketError('SYSTEM_CALL', `the kernel's netlink answer is damaged: ${what}`, { syscall: 'recvfrom' });
+}
