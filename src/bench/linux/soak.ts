@@ -1,0 +1,3 @@
+export async function benchSoak(_args: readonly string[]): Promise<number> {
+  return 1;
+}

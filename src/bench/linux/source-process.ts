@@ -1,0 +1,19 @@
+import { parseMacAddress } from '../../packet/mac-address.js';
+import { pinThisThread } from '../pinning.js';
+import { sendLiveFrames } from './live-frames.js';
+
+// `node source-process.js INTERFACE DESTINATION SOURCE LENGTH CPU`: sends frames of LENGTH bytes (no FCS) from one MAC address to
+// another as fast as the kernel can, until it is killed. A CPU of -1 leaves the place to the scheduler.
+
+/** EtherType for experiments (IEEE 802): no stack answers it. */
+const EXPERIMENTAL = 0x88b5;
+const AT_ONCE = 2 ** 20;
+
+const [name, destination, source, length, cpu] = process.argv.slice(2);
+const frame = new Uint8Array(Number(length));
+frame.set(parseMacAddress(destination!)!, 0);
+frame.set(parseMacAddress(source!)!, 6);
+frame[12] = EXPERIMENTAL >> 8;
+frame[13] = EXPERIMENTAL & 0xff;
+if (Number(cpu) >= 0) pinThisThread(Number(cpu));
+for (;;) await sendLiveFrames(name!, frame, AT_ONCE);
