@@ -24,12 +24,12 @@ export function cpusOf({ pinning }: Pick<Cell, 'pinning'>): { near: number; far:
   return 'none' in pinning ? { near: -1, far: -1 } : { near: pinning.application, far: pinning.kernel };
 }
 
-/** Starts what floods the near end, where the program receives. The process must be killed. */
+/** Starts what floods the near end, where the program receives. It stops when its standard input ends, or is killed. */
 export function startSource(laboratory: Laboratory, program: ProgramName, size: number, cpu: number) {
   if (program === 'txpush') return undefined;
   const script = fileURLToPath(new URL('./source-process.js', import.meta.url));
   const words = [FAR.interface, NEAR.mac, FAR.mac, size - FCS_BYTES, cpu].map(String);
-  return laboratory.start(FAR, [process.execPath, script, ...words]);
+  return laboratory.start(FAR, [process.execPath, script, ...words], 'open');
 }
 
 /** Hears of each line that a measuring process writes. */
