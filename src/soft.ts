@@ -50,7 +50,7 @@ export type { PayloadPattern } from './packet/payload.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
 export { OwnershipChecker, type OwnershipViolation } from './ring/ownership-checker.js';
-export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PacketBatch } from './ring/packet-batch.js';
+export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PACKET_TRUNCATED, PacketBatch } from './ring/packet-batch.js';
 export { RingCounters, type SocketRings } from './ring/socket-rings.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
 export {

@@ -59,6 +59,8 @@ export class RingCounters {
   copied = 0;
   /** Copied out of a V2/V3 ring because more than half of it was held (I10). */
   copiedOut = 0;
+  /** Received only in part, because they did not fit a slot or block of the ring (V2, V3): PACKET_TRUNCATED in the batch. */
+  truncated = 0;
   /** Could never be sent: too long for a frame, or not in a packet buffer. */
   unsendable = 0;
   /** Descriptors that the kernel handed back as invalid, or that named no frame of the buffer. */
