@@ -71,26 +71,7 @@ export function attachZeroCopy(
       },
     );
   }
-  const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
-  const longest = driver.mtu + LINK_OVERHEAD_BYTES;
-  if (!request.segments && rings.receive !== undefined && longest > room) {
-    throw new PacketError(
-      'FRAME_TOO_SMALL',
-      `packets of ${driver.name} have up to ${longest} bytes, frames room for ${room}`,
-      {
-        remedy: 'use larger frames, a smaller MTU, or segments: true',
-      },
-    );
-  }
-  if (rings.receive !== undefined && longest > room * MOST_PARTS) {
-    throw new PacketError(
-      'FRAME_TOO_SMALL',
-      `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`,
-      {
-        remedy: 'use larger frames or less headroom',
-      },
-    );
-  }
+  checkRoom(device, rings, request, memory);
   const steering = new ZeroCopySteering(device, queue);
   if (rings.receive !== undefined) steering.steer(request.receive);
   // A sender leaves receiving as it was: ordinary, where packets are spread to the queue.
@@ -118,6 +99,31 @@ export function attachZeroCopy(
       device.zeroCopyReceivers.delete(queue);
     },
   };
+}
+
+/** Whether the device's packets fit the frames that they are received into. @throws PacketError FRAME_TOO_SMALL */
+function checkRoom({ driver }: Device, rings: KernelRings, request: BindRequest, memory: MemoryRegistration): void {
+  if (rings.receive === undefined) return;
+  const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
+  const longest = driver.mtu + LINK_OVERHEAD_BYTES;
+  if (!request.segments && longest > room) {
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${driver.name} have up to ${longest} bytes, frames room for ${room}`,
+      {
+        remedy: 'use larger frames, a smaller MTU, or segments: true',
+      },
+    );
+  }
+  if (longest > room * MOST_PARTS) {
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`,
+      {
+        remedy: 'use larger frames or less headroom',
+      },
+    );
+  }
 }
 
 /**
@@ -178,9 +184,15 @@ class ZeroCopySteering {
 /**
  * Copy mode: the packet core delivers copies, a transmitter copies what is to be sent (Q2).
  *
- * @throws PacketError NO_QUEUE, QUEUE_BUSY, FLOW_TABLE_FULL
+ * @param memory the packet buffer of V4 and AF_XDP; V2 and V3 have none, and cut what does not fit their rings
+ * @throws PacketError NO_QUEUE, QUEUE_BUSY, FRAME_TOO_SMALL, FLOW_TABLE_FULL
  */
-export function attachCopying(device: Device, rings: KernelRings, request: BindRequest): Attachment {
+export function attachCopying(
+  device: Device,
+  rings: KernelRings,
+  request: BindRequest,
+  memory: MemoryRegistration | undefined,
+): Attachment {
   const { driver, core } = device;
   const exclusive = request.mode === 'xdp-copy';
   const queue = request.queue ?? (exclusive && driver.queues === 1 ? 0 : undefined);
@@ -195,6 +207,7 @@ export function attachCopying(device: Device, rings: KernelRings, request: BindR
       remedy: 'close that socket or bind to another queue',
     });
   }
+  if (memory !== undefined) checkRoom(device, rings, request, memory);
   const listener = new Listener(rings, queue ?? -1, exclusive);
   core.add(listener, request.receive);
   const transmitter =

@@ -46,7 +46,9 @@ async function addDevices(kernel: ThreadedSoftKernel, queues: number): Promise<v
 /** Whether another socket may have what a worker's socket would have. */
 async function isFree(kernel: ThreadedSoftKernel, { interface: name, queue, mode }: JoinedWork): Promise<boolean> {
   try {
-    const socket = await openSocket({ kernel, interface: name, queue, mode, receive: [{ protocol: 'udp', port: 1 }] });
+    const receive = [{ protocol: 'udp', port: 1 }] as const;
+    const sizes = { ring: 64, buffer: { frames: 64 } };
+    const socket = await openSocket({ kernel, interface: name, queue, mode, receive, ...sizes });
     await socket.close();
     return true;
   } catch (error) {
