@@ -28,7 +28,7 @@ export interface SocketStatistics extends RingCounters {
   /** What the kernel delivered to the socket and sent for it. */
   readonly kernelReceived: number;
   readonly kernelSent: number;
-  /** Lost packets by the place where they were lost. */
+  /** Lost packets by the place where they were lost; see DROP_PLACES for which the socket can know of, and where the others are. */
   readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
 }
 

@@ -9,6 +9,7 @@ import type { KernelRings } from '../ring/kernel-rings.js';
 import type { Receive } from '../steering/rules.js';
 import { CopyTransmitter } from './copy-transmitter.js';
 import type { Device } from './device.js';
+import { OwnDrops } from './own-drops.js';
 import { Listener } from './packet-core.js';
 
 /** How a bound socket's rings hang on a device. */
@@ -82,6 +83,7 @@ export function attachZeroCopy(
     steering.undo();
     throw error;
   }
+  const own = new OwnDrops(device, queue, true, request.receive);
   device.zeroCopyQueues.add(queue);
   if (rings.receive !== undefined) device.zeroCopyReceivers.add(queue);
   return {
@@ -89,8 +91,11 @@ export function attachZeroCopy(
     driver,
     service: (direction) => driver.service(queue, direction),
     posted: () => rings.transmitPosted() || rings.receivePosted(),
-    steer: (receive) => steering.steer(receive),
-    drops: () => ({ 'nic-no-descriptor': driver.statistics()[`rx_queue_${queue}_drops`] ?? 0 }),
+    steer(receive) {
+      steering.steer(receive);
+      own.steer(receive);
+    },
+    drops: () => own.take(),
     detach() {
       steering.undo();
       // A queue that only rules had reached brings nothing any more: it needs no frames of the page pool.
@@ -210,6 +215,7 @@ export function attachCopying(
   if (memory !== undefined) checkRoom(device, rings, request, memory);
   const listener = new Listener(rings, queue ?? -1, exclusive);
   core.add(listener, request.receive);
+  const own = exclusive ? new OwnDrops(device, queue!, false, request.receive) : undefined;
   const transmitter =
     rings.transmit &&
     new CopyTransmitter(
@@ -224,8 +230,11 @@ export function attachCopying(
     queue,
     service: () => transmitter?.service() ?? 0,
     posted: () => rings.transmitPosted(),
-    steer: (receive) => core.steer(listener, receive),
-    drops: () => ({}),
+    steer(receive) {
+      core.steer(listener, receive);
+      own?.steer(receive);
+    },
+    drops: () => own?.take() ?? {},
     detach() {
       core.remove(listener);
       transmitter?.close();
