@@ -5,6 +5,8 @@ import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
 
 /** Bytes in front of every packet that belong to the kernel, for XDP (S2; Linux XDP_PACKET_HEADROOM). */
 export const KERNEL_HEADROOM_BYTES = 256;
+/** Bytes of a frame, unless a program says otherwise. */
+export const DEFAULT_FRAME_BYTES = 2048;
 /** User headroom comes in steps of this many bytes (S2). */
 const HEADROOM_STEP_BYTES = 64;
 
@@ -77,7 +79,7 @@ export class PacketBuffer implements MemoryRegistration {
   static create(options: PacketBufferOptions = {}): PacketBuffer {
     const arena = options.arena ?? Arena.default();
     const frames = checkInteger('frames', options.frames ?? 4096, 8, 2 ** 20);
-    const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? 2048, 2048, 65536);
+    const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? DEFAULT_FRAME_BYTES, 2048, 65536);
     const wanted = checkInteger('headroom', options.headroom ?? 0, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);
     const headroom = Math.ceil(wanted / HEADROOM_STEP_BYTES) * HEADROOM_STEP_BYTES;
     checkInteger('headroom, rounded up to 64', headroom, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);
