@@ -33,11 +33,14 @@ export interface PacketBufferShare extends MemoryRegistration {
 }
 
 /**
- * A packet buffer (I5, S2; umem in AF_XDP): equal frames in the arena and the pool of those that are free. It may be
- * registered several times, with sockets of several devices and kernels (F6).
+ * A packet buffer (I5, S2; umem in AF_XDP): a linear piece of memory (I3) of equal frames in the arena and the pool of those that are free. It may be
+ * registered several times, with sockets of several devices and kernels (F6); unless it is given to several, each socket has its own (S6).
  *
  *     base          base + frameSize                                     base + frames * frameSize
  *     | frame 0     | frame 1     | ...     | first send frame | ...     | free-frame stacks |
+ *
+ * What lies in front of a packet is the offset's affair (I6); no header of ours is written there, so that the core that runs the driver
+ * need not touch packet data (I7).
  *
  *     one frame:  | kernel headroom 256 | user headroom | packet ... |
  */

@@ -2,7 +2,8 @@ import type { PacketBatch } from './packet-batch.js';
 
 /**
  * The user side of one socket's rings: what a packet socket needs from whatever ring format is underneath. One implementation
- * per format (v4, xdp, v3, v2), each used on both kernels. All calls are for one thread, none throws, none allocates, and
+ * per format (v4, xdp, v3, v2), each used on both kernels. On the data path there is memory and no system call, until a wake bit
+ * asks for one (I1). All calls are for one thread, none throws, none allocates, and
  * each is made once per batch.
  */
 export interface SocketRings {

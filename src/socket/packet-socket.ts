@@ -65,7 +65,7 @@ const SPIN_MICROSECONDS = 50;
 const BUSY_TIMEOUT_MILLISECONDS = 1000;
 
 /**
- * A packet socket: what programs hold. The fast door works on batches and never throws; the friendly door iterates over packets.
+ * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7). The fast door works on batches and never throws; the friendly door iterates over packets.
  * Made by `openSocket`. A socket belongs to one thread.
  */
 export class PacketSocket {
