@@ -21,7 +21,14 @@ export { CaptureStream, openCapture } from './capture-file/open-capture.js';
 export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
-export { DROP_PLACES, type DropPlace, type InterfaceInfo, type Kernel, type Mode } from './kernel/contract.js';
+export {
+  DROP_PLACES,
+  type DropPlace,
+  type InterfaceInfo,
+  type Kernel,
+  type Mode,
+  type PacketVersion,
+} from './kernel/contract.js';
 // Packets
 export {
   type PacketOptions,
@@ -42,7 +49,8 @@ export { formatMacAddress, type MacAddress, parseMacAddress } from './packet/mac
 export type { PayloadPattern } from './packet/payload.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
-export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PacketBatch } from './ring/packet-batch.js';
+export { OwnershipChecker, type OwnershipViolation } from './ring/ownership-checker.js';
+export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PACKET_TRUNCATED, PacketBatch } from './ring/packet-batch.js';
 export { RingCounters, type SocketRings } from './ring/socket-rings.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
 export {
@@ -57,7 +65,10 @@ export { type Clock, HostClock, VirtualClock } from './soft-kernel/clock.js';
 export type { NicOptions } from './soft-kernel/nic-options.js';
 export { SoftKernel, type SoftKernelOptions } from './soft-kernel/soft-kernel.js';
 export type { SoftSystem, StackStatistics } from './soft-kernel/system.js';
-export type { ThreadHost } from './soft-kernel/thread/protocol.js';
+export { JoinedSoftKernel } from './soft-kernel/thread/joined-kernel.js';
+export { KernelClient } from './soft-kernel/thread/kernel-client.js';
+export { serveKernel } from './soft-kernel/thread/kernel-server.js';
+export type { KernelShare, KernelThread, ThreadHost, ThreadPort } from './soft-kernel/thread/protocol.js';
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives

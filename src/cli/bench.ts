@@ -193,7 +193,16 @@ export async function runAndPrint(
       `tp4 bench: ${program} ${version} on ${name}: ${why}${remedy === undefined ? '' : ` (${remedy})`}\n`,
     );
   }
-  return report.results.length === 0 ? 1 : 0;
+  return report.results.length === 0 || tellIdle(report) ? 1 : 0;
+}
+
+/** Names what was measured without a packet moving, which is no measurement; returns whether there is any. */
+function tellIdle({ results }: BenchReport): boolean {
+  const idle = results.filter(({ mpps }) => mpps.median === 0);
+  for (const { program, version, interface: name } of idle) {
+    process.stderr.write(`tp4 bench: ${program} ${version} on ${name}: no packet moved\n`);
+  }
+  return idle.length > 0;
 }
 
 function describeTraffic({ interface: name, size }: Cell): string {
