@@ -30,6 +30,7 @@ export {
   type InterfaceInfo,
   type Kernel,
   type Mode,
+  type PacketVersion,
 } from './kernel/contract.js';
 // Packets
 export {
@@ -51,7 +52,8 @@ export { formatMacAddress, type MacAddress, parseMacAddress } from './packet/mac
 export type { PayloadPattern } from './packet/payload.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
-export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PacketBatch } from './ring/packet-batch.js';
+export { OwnershipChecker, type OwnershipViolation } from './ring/ownership-checker.js';
+export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PACKET_TRUNCATED, PacketBatch } from './ring/packet-batch.js';
 export { RingCounters, type SocketRings } from './ring/socket-rings.js';
 export { type OpenQueuesOptions, openQueues, QueueSockets, type QueueStatistics } from './socket/open-queues.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
@@ -67,7 +69,10 @@ export { type Clock, HostClock, VirtualClock } from './soft-kernel/clock.js';
 export type { NicOptions } from './soft-kernel/nic-options.js';
 export { SoftKernel, type SoftKernelOptions } from './soft-kernel/soft-kernel.js';
 export type { SoftSystem, StackStatistics } from './soft-kernel/system.js';
-export type { ThreadHost } from './soft-kernel/thread/protocol.js';
+export { JoinedSoftKernel } from './soft-kernel/thread/joined-kernel.js';
+export { KernelClient } from './soft-kernel/thread/kernel-client.js';
+export { serveKernel } from './soft-kernel/thread/kernel-server.js';
+export type { KernelShare, KernelThread, ThreadHost, ThreadPort } from './soft-kernel/thread/protocol.js';
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives

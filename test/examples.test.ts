@@ -23,6 +23,7 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
   ],
   'replay-capture.ts': [/^IPv4: \d+ packets, /m, /^IPv6: \d+ packets, /m, /^ARP: \d+ packets, /m],
   'threads.ts': [/^SoftKernel: \d+ packets, /m, /^ThreadedSoftKernel: \d+ packets, /m],
+  'workers.ts': [/^queue 0 \(xdp-zc\): all packets forwarded$/m, /^queue 1 \(xdp-zc\): all packets forwarded$/m],
 };
 
 test('there is an expectation for every example', () => {

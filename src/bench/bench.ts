@@ -3,6 +3,7 @@ import { parseInterfaceSpec } from '../host/interface-spec.js';
 import type { Mode } from '../kernel/contract.js';
 import type { BenchSettings, Cell } from './cell.js';
 import { type BenchEnvironment, describeEnvironment, describeModel } from './environment.js';
+import { LINUX_VERSIONS } from './linux/versions.js';
 import { type Pinning, planPinning } from './pinning.js';
 import type { ProgramName } from './programs.js';
 import { type BenchReport, type BenchResult, type RefusedCell, toResult } from './result.js';
@@ -35,8 +36,6 @@ export interface BenchListener {
 
 /** The talk's versions. */
 const SOFT_VERSIONS: readonly Mode[] = ['v2', 'v3', 'v4', 'v4-zc'];
-/** What V4 became, on real interfaces. */
-const LINUX_VERSIONS: readonly Mode[] = ['xdp-copy', 'xdp-zc'];
 
 /**
  * Measures the plan's cells one after the other, each in a process of its own.

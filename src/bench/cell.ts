@@ -62,4 +62,14 @@ export interface CellMeasurement {
    * processes take their share.
    */
   readonly cpuShare: number;
+  /** Only on the Linux kernel: what the measured process cost per packet. */
+  readonly cost?: CellCost;
+}
+
+/** What a packet costs on the Linux kernel. */
+export interface CellCost {
+  /** CPU time of the measured process in nanoseconds, user and system. */
+  readonly cpuNanoseconds: number;
+  /** Absent where the measured program does not say. */
+  readonly systemCalls?: number;
 }

@@ -14,7 +14,7 @@ import { ThreadedSoftKernel } from '../soft-kernel/thread/threaded-kernel.js';
 import type { ReplayOptions } from '../wire/replay.js';
 import { FCS_BYTES } from '../wire/traffic.js';
 import type { Cell, CellMeasurement } from './cell.js';
-import { pinnedThreads } from './pinning.js';
+import { pinnedThreads, pinThisThread } from './pinning.js';
 import { captureWriter, type PacketWriter, PrefilledFrames, trafficWriter } from './prefilled-frames.js';
 import { PROGRAMS, type ProgramName, Tally } from './programs.js';
 
@@ -24,13 +24,19 @@ const TURNS = 32;
 const KERNEL_BYTES = 2 ** 28;
 const SPARE_BYTES = 2 ** 28;
 
-/** Measures one cell in this process and on this thread; blocks it. @throws PacketError when the socket cannot be had */
-export async function measure(cell: Cell): Promise<CellMeasurement> {
+/**
+ * Measures one cell in this process and on this thread; blocks it.
+ *
+ * @param began called when the warm-up is over
+ * @throws PacketError when the socket cannot be had
+ */
+export async function measure(cell: Cell, began: () => void): Promise<CellMeasurement> {
   const spec = parseInterfaceSpec(cell.interface);
   const soft = spec.kernel === 'soft' ? await trafficOf(spec, cell) : undefined;
   const kernel = soft === undefined ? await linuxKernel() : softKernel(cell, soft.bytes);
   try {
     const name = soft === undefined ? cell.interface : (await (kernel as SoftSystem).addNic(soft.nic)).name;
+    if (soft === undefined && 'application' in cell.pinning) pinThisThread(cell.pinning.application);
     const { ring, frames, frameSize, blockSize } = cell.settings;
     const socket = await openSocket({
       kernel,
@@ -46,7 +52,7 @@ export async function measure(cell: Cell): Promise<CellMeasurement> {
         ? new PrefilledFrames(socket, soft?.write ?? trafficWriter({ size: cell.size ?? 64 }))
         : undefined;
     const device = soft === undefined ? undefined : () => (kernel as SoftSystem).deviceStatistics(name);
-    return await run(cell, socket, prefilled, device);
+    return await run(cell, socket, prefilled, device, began);
   } finally {
     await kernel.close();
   }
@@ -57,6 +63,7 @@ async function run(
   socket: PacketSocket,
   frames: PrefilledFrames | undefined,
   device: (() => Promise<Record<string, number>>) | undefined,
+  began: () => void,
 ): Promise<CellMeasurement> {
   const program = PROGRAMS[name];
   const batch = new PacketBatch(settings.batch);
@@ -74,6 +81,8 @@ async function run(
   spend(settings.warmUpSeconds);
   const lostBefore = await losses(socket, device);
   const { packets: packetsBefore, bytes: bytesBefore } = tally;
+  const kicksBefore = socket.rings.counters.kicks;
+  began();
   const mpps: number[] = [];
   const cpuBefore = process.cpuUsage();
   let wall = 0;
@@ -86,11 +95,21 @@ async function run(
   const { user, system } = process.cpuUsage(cpuBefore);
   const threads = device !== undefined && settings.threads === 'worker' ? 2 : 1;
   const packets = tally.packets - packetsBefore;
+  const kicks = socket.rings.counters.kicks - kicksBefore;
   const meanSize = packets === 0 ? 0 : (tally.bytes - bytesBefore) / packets + FCS_BYTES;
   const lost = difference(await losses(socket, device), lostBefore);
   socket.release(batch);
   await socket.close();
-  return { mpps, meanSize, lost, cpuShare: (user + system) / 1000 / (wall * threads) };
+  const cpuShare = (user + system) / 1000 / (wall * threads);
+  if (device !== undefined) return { mpps, meanSize, lost, cpuShare };
+  const systemCalls = kicks / Math.max(1, packets);
+  return {
+    mpps,
+    meanSize,
+    lost,
+    cpuShare,
+    cost: { cpuNanoseconds: ((user + system) * 1000) / Math.max(1, packets), systemCalls },
+  };
 }
 
 /** Everything lost so far, by place: what the socket knows of, and the device. */

@@ -41,6 +41,11 @@ export function pinnedThreads(host: ThreadHost, pinning: Pinning): ThreadHost {
   };
 }
 
+/** The caller's thread runs on this CPU from now on; where there is a `taskset` command. */
+export function pinThisThread(cpu: number): void {
+  pin(String(process.pid), cpu);
+}
+
 function pin(task: string, cpu: number): void {
   spawnSync('taskset', ['-p', '-c', String(cpu), task], { stdio: 'ignore' });
 }

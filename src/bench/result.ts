@@ -23,6 +23,10 @@ export interface BenchResult {
   readonly nsPerPacket: number;
   /** Packets lost during the measured runs, by place. */
   readonly lost: Readonly<Record<string, number>>;
+  /** Only on the Linux kernel: CPU time of the measured process per packet, in nanoseconds; user and system, over all runs. */
+  readonly cpuNsPerPacket?: number;
+  /** Only on the Linux kernel: system calls of the data path per packet, over all runs. */
+  readonly systemCallsPerPacket?: number;
 }
 
 /** A cell without figures, and why. */
@@ -47,7 +51,7 @@ export interface BenchReport {
 }
 
 /** Figures of a cell from its runs. */
-export function toResult(cell: Cell, { mpps, meanSize, lost }: CellMeasurement): BenchResult {
+export function toResult(cell: Cell, { mpps, meanSize, lost, cost }: CellMeasurement): BenchResult {
   const sorted = [...mpps].sort((a, b) => a - b);
   const median = medianOf(sorted);
   const soft = cell.interface.startsWith('soft:');
@@ -64,6 +68,8 @@ export function toResult(cell: Cell, { mpps, meanSize, lost }: CellMeasurement):
     gbps: rounded((median * (size + WIRE_OVERHEAD_BYTES) * 8) / 1000),
     nsPerPacket: median === 0 ? 0 : rounded(1000 / median),
     lost,
+    ...(cost !== undefined && { cpuNsPerPacket: rounded(cost.cpuNanoseconds) }),
+    ...(cost?.systemCalls !== undefined && { systemCallsPerPacket: rounded(cost.systemCalls) }),
   };
 }
 

@@ -31,15 +31,16 @@ export function renderTable(group: TableGroup): string {
 
 function title({ interface: name, size, results }: TableGroup): string {
   const { threads } = results[0] ?? {};
-  const what = size === undefined ? `packets of ${meanSize(results)} bytes in the mean` : `packets of ${size} bytes`;
+  const what = size === undefined ? packetsOf(results) : `packets of ${size} bytes`;
   const how = { inline: ', kernel inline', worker: ', kernel on a thread of its own', kernel: '' };
   return `${name}: ${what}${threads === undefined ? '' : how[threads]}`;
 }
 
-function meanSize(results: readonly BenchResult[]): string {
+function packetsOf(results: readonly BenchResult[]): string {
   const sizes = results.map((result) => result.size).filter((size) => size > 0);
-  if (sizes.length === 0) return 'unknown';
-  return (sizes.reduce((sum, size) => sum + size, 0) / sizes.length).toFixed(0);
+  if (sizes.length === 0) return 'no packets measured';
+  const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
+  return `packets of ${mean.toFixed(0)} bytes in the mean`;
 }
 
 function row(result: BenchResult, siblings: readonly BenchResult[]): string[] {

@@ -157,3 +157,28 @@ test('Ctrl-C ends the cell and prints what there is', { timeout: 60_000 }, async
   assert.match(stdout, /^Modelled: /m);
   assert.match(stderr, /interrupted/);
 });
+
+test('nothing that moved is no measurement: said, and exit code 1', { timeout: 60_000 }, async () => {
+  const args = [
+    'rxdrop',
+    '--versions',
+    'v4-zc',
+    '--size',
+    '64',
+    '--interface',
+    'soft:none',
+    '--threads',
+    'inline',
+    ...QUICK,
+  ];
+  const { status, stderr } = await tp4('bench', ...args);
+  assert.equal(status, 1);
+  assert.match(stderr, /^tp4 bench: rxdrop v4-zc on soft:none: no packet moved$/m);
+});
+
+test('a size that is given twice is measured once', { timeout: 60_000 }, async () => {
+  const args = ['rxdrop', '--versions', 'v4-zc', '--size', '64,64', '--threads', 'inline', ...QUICK, '--json'];
+  const { status, stdout } = await tp4('bench', ...args);
+  assert.equal(status, 0);
+  assert.equal((JSON.parse(stdout) as BenchReport).results.length, 1);
+});

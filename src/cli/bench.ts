@@ -12,12 +12,14 @@ import { listCapturedPackets } from '../wire/captured-packets.js';
 import { CommandLine, type OptionTable, oneOf } from './options.js';
 
 const HELP = `tp4 bench [rxdrop|txpush|l2fwd|all] [options]    the talk's comparison: V2, V3, V4 and V4 with zero-copy
+tp4 bench linux [options]                        the same table from the real kernel, over a veth pair of its own (root)
 tp4 bench rings [options]                        owner ring against index rings, between two threads
 tp4 bench scale [options]                        cost per packet as sockets, rules, queues, batches and sizes grow
 
-rxdrop receives and drops, txpush sends, l2fwd receives, swaps the MAC addresses and sends. Default: all three.
+rxdrop receives and drops, txpush sends, l2fwd receives, swaps the MAC addresses and sends. Default: all three; with a Linux
+interface rxdrop, because the others send there: they, or all, must be named.
 
-  --versions LIST     of v2, v3, v4, v4-zc, xdp-copy, xdp-zc, xdp-generic; default v2,v3,v4,v4-zc (Linux: xdp-copy,xdp-zc)
+  --versions LIST     of v2, v3, v4, v4-zc, xdp-copy, xdp-zc, xdp-generic; default v2,v3,v4,v4-zc (Linux: all it has)
   --size LIST         bytes of a packet with its FCS, 64 to 16000; default 64,1500
   --interface SPEC    where, may be given several times; default soft:generator
                         soft:generator[,size=,packets=,flows=,burst=,pattern=,rate=,...]   generated traffic
@@ -56,12 +58,13 @@ const OPTIONS: OptionTable = {
 
 const VERSIONS: readonly Mode[] = ['v2', 'v3', 'v4', 'v4-zc', 'xdp-copy', 'xdp-zc', 'xdp-generic'];
 const DEFAULT_SIZES = [64, 1500];
-const OTHER_BENCHES = ['rings', 'scale'] as const;
+const OTHER_BENCHES = ['linux', 'rings', 'scale'] as const;
 
 /** `tp4 bench`. Returns the exit code. @throws PacketError INVALID_OPTION and others */
 export async function bench(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === 'rings') return (await import('../bench/rings.js')).benchRings(rest);
+  if (first === 'linux') return (await import('../bench/linux.js')).benchLinux(rest);
   if (first === 'scale') return (await import('../bench/scale.js')).benchScale(rest);
   const line = new CommandLine('tp4 bench', args, OPTIONS);
   if (line.has('help')) {
@@ -76,7 +79,9 @@ export async function bench(args: readonly string[]): Promise<number> {
 }
 
 function toPlan(line: CommandLine): BenchPlan {
-  const [what = 'all', ...more] = line.positionals;
+  const traffic = toTraffic(line);
+  const onLinux = traffic.some(({ interface: text }) => parseInterfaceSpec(text).kernel === 'linux');
+  const [what = onLinux ? 'rxdrop' : 'all', ...more] = line.positionals;
   if (more.length > 0) {
     throw new PacketError('INVALID_OPTION', `one program at a time: "${more[0]}" is too many`, {
       remedy: 'all stands for all three',
@@ -86,7 +91,7 @@ function toPlan(line: CommandLine): BenchPlan {
   return {
     programs: PROGRAM_NAMES.filter((name) => program === 'all' || program === name),
     versions: line.choices('versions', VERSIONS),
-    traffic: toTraffic(line),
+    traffic,
     settings: toSettings(line),
   };
 }
@@ -188,7 +193,16 @@ export async function runAndPrint(
       `tp4 bench: ${program} ${version} on ${name}: ${why}${remedy === undefined ? '' : ` (${remedy})`}\n`,
     );
   }
-  return report.results.length === 0 ? 1 : 0;
+  return report.results.length === 0 || tellIdle(report) ? 1 : 0;
+}
+
+/** Names what was measured without a packet moving, which is no measurement; returns whether there is any. */
+function tellIdle({ results }: BenchReport): boolean {
+  const idle = results.filter(({ mpps }) => mpps.median === 0);
+  for (const { program, version, interface: name } of idle) {
+    process.stderr.write(`tp4 bench: ${program} ${version} on ${name}: no packet moved\n`);
+  }
+  return idle.length > 0;
 }
 
 function describeTraffic({ interface: name, size }: Cell): string {

@@ -56,9 +56,10 @@ export class CommandLine {
     throw invalid(`--${option}: ${text} is not a number from ${minimum} to ${maximum}`);
   }
 
-  /** Whole numbers with commas between them. */
+  /** Whole numbers with commas between them, each at most once. */
   integers(option: string, minimum: number, maximum: number): number[] | undefined {
-    return this.#list(option)?.map((part) => checkInteger(`--${option}`, wholeNumber(part), minimum, maximum));
+    const parts = this.#list(option);
+    return parts && [...new Set(parts.map((part) => checkInteger(`--${option}`, wholeNumber(part), minimum, maximum)))];
   }
 
   choice<Choice extends string>(option: string, choices: readonly Choice[]): Choice | undefined {

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { Arena } from '../arena/arena.js';
+import { PcapWriter } from '../capture-file/pcap-writer.js';
 import { PacketError } from '../errors.js';
+import { SoftKernel } from '../soft-kernel/soft-kernel.js';
 import { type InterfaceSpec, parseInterfaceSpec, type SoftInterface, softNic } from './interface-spec.js';
 
 function soft(text: string): SoftInterface {
@@ -131,5 +137,39 @@ test('whatever the text, the answer is a spec or an INVALID_OPTION', () => {
         `${JSON.stringify(text)}: ${String(error)}`,
       );
     }
+  }
+});
+
+test('a capture decides the MTU by its longest packet, and warns of packets that do not fit', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tp4-'));
+  try {
+    const file = join(folder, 'long.pcap');
+    for (const [length, mtu, warning] of [
+      [60, 1500, undefined],
+      [1514, 1500, undefined],
+      [1600, 1770, undefined],
+      [3000, 3818, /up to 3000 bytes, more than frames of 2048 bytes hold \(1792\): use frames of 4096/],
+      [9014, 9000, /use frames of 16384, or segments: true/],
+      [12000, 16000, /use frames of 16384/],
+      [17000, 16000, /soft0 takes up to 16022: longer ones are lost/],
+    ] as const) {
+      const chunks: Uint8Array[] = [];
+      const writer = new PcapWriter({ write: (chunk) => void chunks.push(chunk) });
+      writer.write(new Uint8Array(length), 0, length, 1, length);
+      writer.flush();
+      writeFileSync(file, Buffer.concat(chunks));
+      const nic = await softNic(soft(`soft:pcap=${file},pace=max`));
+      assert.equal(nic.mtu, mtu, `${length} bytes`);
+      await using kernel = new SoftKernel({ arena: Arena.create(2 ** 26) });
+      const { warnings } = await kernel.addNic(nic);
+      if (warning === undefined) assert.equal(warnings, undefined);
+      else assert.match(warnings!.join(), warning);
+      kernel.run(10);
+      const { rx_packets, rx_oversize } = await kernel.deviceStatistics('soft0');
+      assert.deepEqual([rx_packets, rx_oversize], length > 16022 ? [0, 1] : [1, 0]);
+    }
+    assert.equal((await softNic(soft(`soft:pcap=${file},mtu=1500`))).mtu, 1500);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });

@@ -1,5 +1,6 @@
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type { NicOptions } from '../soft-kernel/nic-options.js';
+import { listCapturedPackets } from '../wire/captured-packets.js';
 import type { GeneratorOptions } from '../wire/generator.js';
 import { checkNumber, checkRate } from '../wire/numbers.js';
 import type { NoWireOptions } from '../wire/options.js';
@@ -45,6 +46,8 @@ const FORMS = 'soft:generator[,size=64,packets=1024,...], soft:pcap=FILE[,pace=r
 const HEADER_BYTES = 14;
 const FCS_BYTES = 4;
 const ORDINARY_MTU = 1500;
+/** What the soft NIC takes at most. */
+const LARGEST_MTU = 16000;
 
 /**
  * Takes an interface spec apart:
@@ -89,13 +92,31 @@ function neededMtu(wire: NoWireOptions | GeneratorOptions): number {
 }
 
 /**
+ * MTUs for captures: an ordinary one, what frames of 2048 and of 4096 bytes hold, jumbo packets, and the device's largest. The
+ * smallest that takes the longest packet, so that as many modes as can be have room for it.
+ */
+const CAPTURE_MTUS = [ORDINARY_MTU, 1770, 3818, 9000, LARGEST_MTU];
+
+/** @throws PacketError CAPTURE_CORRUPT, CAPTURE_UNSUPPORTED, INVALID_OPTION: what a replay of it throws */
+function captureMtu(capture: Uint8Array, { asEthernet = false }: ReplaySettings): number {
+  const { longest } = listCapturedPackets(capture, asEthernet);
+  return CAPTURE_MTUS.find((mtu) => mtu >= longest - HEADER_BYTES) ?? LARGEST_MTU;
+}
+
+/**
  * The soft NIC that a spec describes; reads the capture file, where there is one.
  *
- * @throws PacketError SYSTEM_CALL when the file cannot be read, CAPTURE_CORRUPT when it cannot be unpacked
+ * @throws PacketError SYSTEM_CALL when the file cannot be read, CAPTURE_CORRUPT when it cannot be unpacked or nothing in it can be
+ *   read, CAPTURE_UNSUPPORTED
  */
 export async function softNic({ nic, wire }: SoftInterface): Promise<NicOptions> {
   if (wire.kind === 'pcap') {
-    return { ...nic, wire: { kind: 'replay', capture: await readCapture(wire.file), ...wire.replay } };
+    const capture = await readCapture(wire.file);
+    return {
+      mtu: nic.mtu ?? captureMtu(capture, wire.replay),
+      ...nic,
+      wire: { kind: 'replay', capture, ...wire.replay },
+    };
   }
   return { mtu: neededMtu(wire), ...nic, wire };
 }
@@ -121,7 +142,7 @@ class Settings {
     return {
       ...this.#take('queues', (value) => checkInteger('queues', toNumber(value), 1, 4096)),
       ...this.#take('ring', (value) => checkPowerOfTwo('ring', toNumber(value), 64, 8192)),
-      ...this.#take('mtu', (value) => checkInteger('mtu', toNumber(value), 68, 16000)),
+      ...this.#take('mtu', (value) => checkInteger('mtu', toNumber(value), 68, LARGEST_MTU)),
       ...this.#take('mac', (value) => value),
     };
   }

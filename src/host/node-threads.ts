@@ -1,4 +1,4 @@
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, parentPort, type TransferListItem, Worker } from 'node:worker_threads';
 import { serveKernel } from '../soft-kernel/thread/kernel-server.js';
 import type { ThreadHost } from '../soft-kernel/thread/protocol.js';
 
@@ -10,7 +10,7 @@ export function nodeThreads(): ThreadHost {
     start() {
       const worker = new Worker(new URL(import.meta.url), { name: KERNEL_THREAD, argv: [KERNEL_THREAD] });
       return {
-        post: (message) => worker.postMessage(message),
+        post: (message, transfer = []) => worker.postMessage(message, nodePorts(transfer)),
         listen: (receive) => void worker.on('message', receive),
         ended(tell) {
           worker.on('error', tell);
@@ -22,10 +22,15 @@ export function nodeThreads(): ThreadHost {
   };
 }
 
+/** Node's ports and browsers' are of different types, to TypeScript. */
+function nodePorts(ports: readonly MessagePort[]): readonly TransferListItem[] {
+  return ports as unknown as readonly TransferListItem[];
+}
+
 if (!isMainThread && parentPort !== null && process.argv.includes(KERNEL_THREAD)) {
   const port = parentPort;
   serveKernel({
-    post: (message) => port.postMessage(message),
+    post: (message, transfer = []) => port.postMessage(message, nodePorts(transfer)),
     listen: (receive) => void port.on('message', receive),
   });
 }

@@ -220,7 +220,15 @@ export interface BlockingWaitOptions {
   readonly how: 'busy' | 'sleep';
 }
 
-/** Places where packets can be lost; every drop has one. */
+/**
+ * Places where packets can be lost. Every drop has one, and is counted once: in the statistics of the socket whose ring, frame or
+ * rule it was, or, where a packet was lost before anybody could know whose it would be, by the device.
+ *
+ * The first three places are before a socket. A socket counts them where the loss can only have been its own: `nic-no-descriptor`
+ * of its queue in zero-copy modes; all three where an exclusive mode and `receive: 'all'` give it everything from a device of one
+ * queue. Otherwise the soft kernel's `deviceStatistics` tells them (`wire_rx_lost`, `rx_oversize`, `rx_no_descriptor`; and
+ * `wire_tx_lost` for what a device has sent into a full cable), and on Linux `ethtool -S` and `ip -s link`.
+ */
 export const DROP_PLACES = [
   'wire', // the wire lost it (fault injection, a full patch cable, link down)
   'nic-oversize', // longer than the device takes
@@ -230,7 +238,6 @@ export const DROP_PLACES = [
   'invalid-descriptor', // the application posted a descriptor that names no valid frame
   'too-long', // does not fit a frame or ring slot
   'xdp-verdict',
-  'no-socket', // nobody, not even the ordinary stack, wanted it
   'transmit-error', // the device could not send it
 ] as const;
 

@@ -2,6 +2,9 @@ import { CONTINUES, type PacketArray } from './packet-array.js';
 
 /**
  * A frame set (K2): a view of consecutive entries of a packet array. One packet, or a region such as what can be flushed.
+ * The soft kernel's own loops walk the columns of the array themselves, which costs less; this is for drivers that look at packets, and
+ * for tests: the talk's interface to drivers, whatever the ring formats at the ends.
+ *
  * A view is made once and moved over the array, so that walking allocates nothing:
  *
  *     for (let more = set.firstPacket(array, array.start, array.current); more; more = set.nextPacket()) ...

@@ -6,6 +6,8 @@ import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
 
 /** Bytes in front of every packet that belong to the kernel, for XDP (S2; Linux XDP_PACKET_HEADROOM). */
 export const KERNEL_HEADROOM_BYTES = 256;
+/** Bytes of a frame, unless a program says otherwise. */
+export const DEFAULT_FRAME_BYTES = 2048;
 /** User headroom comes in steps of this many bytes (S2). */
 const HEADROOM_STEP_BYTES = 64;
 
@@ -34,11 +36,14 @@ export interface PacketBufferShare extends MemoryRegistration {
 }
 
 /**
- * A packet buffer (I5, S2; umem in AF_XDP): equal frames in the arena and the pool of those that are free. It may be
- * registered several times, with sockets of several devices and kernels (F6).
+ * A packet buffer (I5, S2; umem in AF_XDP): a linear piece of memory (I3) of equal frames in the arena and the pool of those that are free. It may be
+ * registered several times, with sockets of several devices and kernels (F6); unless it is given to several, each socket has its own (S6).
  *
  *     base          base + frameSize                                     base + frames * frameSize
  *     | frame 0     | frame 1     | ...     | first send frame | ...     | free-frame stacks |
+ *
+ * What lies in front of a packet is the offset's affair (I6); no header of ours is written there, so that the core that runs the driver
+ * need not touch packet data (I7).
  *
  *     one frame:  | kernel headroom 256 | user headroom | packet ... |
  */
@@ -86,7 +91,7 @@ export class PacketBuffer implements MemoryRegistration {
   static create(options: PacketBufferOptions = {}): PacketBuffer {
     const arena = options.arena ?? Arena.default();
     const frames = checkInteger('frames', options.frames ?? 4096, 8, 2 ** 20);
-    const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? 2048, 2048, 65536);
+    const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? DEFAULT_FRAME_BYTES, 2048, 65536);
     const wanted = checkInteger('headroom', options.headroom ?? 0, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);
     const headroom = Math.ceil(wanted / HEADROOM_STEP_BYTES) * HEADROOM_STEP_BYTES;
     checkInteger('headroom, rounded up to 64', headroom, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);

@@ -262,7 +262,7 @@ export abstract class FrameRings implements SocketRings {
       if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize)
         return false;
     }
-    return (seen & CONTINUES) === 0 || this.#partsFit(batch, count);
+    return seen === 0 || (seen === CONTINUES && this.#partsFit(batch, count));
   }
 
   /** The same for packets of several frames taken together. */
@@ -306,7 +306,7 @@ export abstract class FrameRings implements SocketRings {
         for (let i = 0; i < parts; i++) {
           offset[kept + i] = offset[taken + i]!;
           size[kept + i] = size[taken + i]!;
-          flags[kept + i] = flags[taken + i]!;
+          flags[kept + i] = flags[taken + i]! & PACKET_CONTINUES;
         }
         kept += parts;
       }

@@ -355,11 +355,11 @@ function storyOf(site: OwnershipCallSite, state: number, last: OwnershipCallSite
 
 /** Keeps the entries that pass, in order. */
 function keepEntries(batch: PacketBatch, pass: (index: number) => boolean): void {
-  const { offset, size, flags, outcome, seconds, nanoseconds, length, origin } = batch;
+  const { offset, size, flags, originalSize, outcome, seconds, nanoseconds, length, origin } = batch;
   let kept = 0;
   for (let i = 0; i < length; i++) {
     if (!pass(i)) continue;
-    for (const column of [offset, size, flags, outcome, seconds, nanoseconds]) column[kept] = column[i]!;
+    for (const column of [offset, size, flags, originalSize, outcome, seconds, nanoseconds]) column[kept] = column[i]!;
     kept++;
   }
   batch.length = kept;

@@ -3,6 +3,13 @@ import type { SocketRings } from './socket-rings.js';
 
 /** Flag of a batch entry: the packet continues in the next entry (F9; `(RFC)` descriptor flag bit 0, Linux XDP_PKT_CONTD). */
 export const PACKET_CONTINUES = 1;
+/**
+ * Flag of a received entry: only the beginning of the packet is here, because it did not fit the ring's slot or block (V2, V3:
+ * tp_snaplen below tp_len); `PacketBatch.originalSize` says how long it was. Sending such an entry sends what is here.
+ */
+export const PACKET_TRUNCATED = 2;
+/** Flag of a batch entry: metadata for sending lies in front of the packet. Set by `PacketSocket.requestChecksum`. */
+export const PACKET_METADATA = 4;
 
 /** Outcome of a frame that was sent, in `PacketBatch.outcome` (I9). Positive values are errno. */
 export const OUTCOME_SENT = 0;
@@ -21,8 +28,10 @@ export class PacketBatch {
   readonly offset: Int32Array;
   /** Bytes of each packet; after `allocate`, the bytes there are to write into. */
   readonly size: Int32Array;
-  /** {@link PACKET_CONTINUES} or 0. */
+  /** {@link PACKET_CONTINUES}, {@link PACKET_TRUNCATED} or 0. */
   readonly flags: Int32Array;
+  /** Bytes that a received packet had before it was cut; only where `flags` has {@link PACKET_TRUNCATED}. */
+  readonly originalSize: Int32Array;
   /** After `completions`: {@link OUTCOME_SENT}, {@link OUTCOME_UNKNOWN} or an errno. */
   readonly outcome: Int32Array;
   /** When the packet was received, seconds since 1970 and nanoseconds; only after receiving from V2 and V3, whose rings tell. */
@@ -37,6 +46,7 @@ export class PacketBatch {
     this.offset = new Int32Array(capacity);
     this.size = new Int32Array(capacity);
     this.flags = new Int32Array(capacity);
+    this.originalSize = new Int32Array(capacity);
     this.outcome = new Int32Array(capacity);
     this.seconds = new Uint32Array(capacity);
     this.nanoseconds = new Uint32Array(capacity);
@@ -54,6 +64,7 @@ export class PacketBatch {
       this.offset.copyWithin(0, count, this.length);
       this.size.copyWithin(0, count, this.length);
       this.flags.copyWithin(0, count, this.length);
+      this.originalSize.copyWithin(0, count, this.length);
       this.outcome.copyWithin(0, count, this.length);
       this.seconds.copyWithin(0, count, this.length);
       this.nanoseconds.copyWithin(0, count, this.length);

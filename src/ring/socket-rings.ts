@@ -2,7 +2,8 @@ import type { PacketBatch } from './packet-batch.js';
 
 /**
  * The user side of one socket's rings: what a packet socket needs from whatever ring format is underneath. One implementation
- * per format (v4, xdp, v3, v2), each used on both kernels. All calls are for one thread, none throws, none allocates, and
+ * per format (v4, xdp, v3, v2), each used on both kernels. On the data path there is memory and no system call, until a wake bit
+ * asks for one (I1). All calls are for one thread, none throws, none allocates, and
  * each is made once per batch.
  */
 export interface SocketRings {
@@ -59,6 +60,8 @@ export class RingCounters {
   copied = 0;
   /** Copied out of a V2/V3 ring because more than half of it was held (I10). */
   copiedOut = 0;
+  /** Received only in part, because they did not fit a slot or block of the ring (V2, V3): PACKET_TRUNCATED in the batch. */
+  truncated = 0;
   /** Could never be sent: too long for a frame, or not in a packet buffer. */
   unsendable = 0;
   /** Descriptors that the kernel handed back as invalid, or that named no frame of the buffer. */

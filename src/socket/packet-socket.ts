@@ -2,7 +2,7 @@ import { PacketError } from '../errors.js';
 import type { Binding, BusyPoll, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
-import { PacketBatch } from '../ring/packet-batch.js';
+import { PACKET_TRUNCATED, PacketBatch } from '../ring/packet-batch.js';
 import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
 import { requestChecksum } from '../ring/xdp/transmit-metadata.js';
 import type { Receive } from '../steering/rules.js';
@@ -31,7 +31,7 @@ export interface SocketStatistics extends RingCounters {
   readonly kernelSent: number;
   /** System calls that moved and awaited these packets (F1): kicks, and poll(2) of blocking waits. The soft kernel makes none. */
   readonly systemCalls: number;
-  /** Lost packets by the place where they were lost. */
+  /** Lost packets by the place where they were lost; see DROP_PLACES for which the socket can know of, and where the others are. */
   readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
 }
 
@@ -58,6 +58,8 @@ export interface Packet {
   /** Arena offset and length of the same. */
   readonly offset: number;
   readonly size: number;
+  /** Bytes that the packet had: more than `size` where the ring had no room for all of it (V2, V3). */
+  readonly originalSize: number;
   /** When it was received, where the ring tells (V2, V3), in seconds since 1970. */
   readonly time: number;
 }
@@ -66,7 +68,7 @@ const SPIN_MICROSECONDS = 50;
 const BUSY_TIMEOUT_MILLISECONDS = 1000;
 
 /**
- * A packet socket: what programs hold. The fast door works on batches and never throws; the friendly door iterates over packets.
+ * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7). The fast door works on batches and never throws; the friendly door iterates over packets.
  * Made by `openSocket`. A socket belongs to one thread.
  */
 export class PacketSocket {
@@ -244,7 +246,7 @@ export class PacketSocket {
   ): AsyncGenerator<Packet, void, void> {
     const batch = new PacketBatch(options.batch ?? 64);
     const { signal } = options;
-    const packet = { data: this.bytes, offset: 0, size: 0, time: 0 };
+    const packet = { data: this.bytes, offset: 0, size: 0, originalSize: 0, time: 0 };
     try {
       while (!this.#closed && !signal?.aborted) {
         if (this.receive(batch) === 0) {
@@ -259,6 +261,8 @@ export class PacketSocket {
         for (let i = 0; i < batch.length; i++) {
           packet.offset = batch.offset[i]!;
           packet.size = batch.size[i]!;
+          const cut = (batch.flags[i]! & PACKET_TRUNCATED) !== 0;
+          packet.originalSize = cut ? batch.originalSize[i]! : packet.size;
           packet.data = this.bytes.subarray(packet.offset, packet.offset + packet.size);
           packet.time = batch.seconds[i]! + batch.nanoseconds[i]! / 1e9;
           yield packet;

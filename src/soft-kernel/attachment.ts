@@ -9,6 +9,7 @@ import type { KernelRings } from '../ring/kernel-rings.js';
 import type { Receive } from '../steering/rules.js';
 import { CopyTransmitter } from './copy-transmitter.js';
 import type { Device } from './device.js';
+import { OwnDrops } from './own-drops.js';
 import { Listener } from './packet-core.js';
 
 /** How a bound socket's rings hang on a device. */
@@ -71,26 +72,7 @@ export function attachZeroCopy(
       },
     );
   }
-  const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
-  const longest = driver.mtu + LINK_OVERHEAD_BYTES;
-  if (!request.segments && rings.receive !== undefined && longest > room) {
-    throw new PacketError(
-      'FRAME_TOO_SMALL',
-      `packets of ${driver.name} have up to ${longest} bytes, frames room for ${room}`,
-      {
-        remedy: 'use larger frames, a smaller MTU, or segments: true',
-      },
-    );
-  }
-  if (rings.receive !== undefined && longest > room * MOST_PARTS) {
-    throw new PacketError(
-      'FRAME_TOO_SMALL',
-      `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`,
-      {
-        remedy: 'use larger frames or less headroom',
-      },
-    );
-  }
+  checkRoom(device, rings, request, memory);
   const steering = new ZeroCopySteering(device, queue);
   if (rings.receive !== undefined) steering.steer(request.receive);
   // A sender leaves receiving as it was: ordinary, where packets are spread to the queue.
@@ -101,6 +83,7 @@ export function attachZeroCopy(
     steering.undo();
     throw error;
   }
+  const own = new OwnDrops(device, queue, true, request.receive);
   device.zeroCopyQueues.add(queue);
   if (rings.receive !== undefined) device.zeroCopyReceivers.add(queue);
   return {
@@ -108,8 +91,11 @@ export function attachZeroCopy(
     driver,
     service: (direction) => driver.service(queue, direction),
     posted: () => rings.transmitPosted() || rings.receivePosted(),
-    steer: (receive) => steering.steer(receive),
-    drops: () => ({ 'nic-no-descriptor': driver.statistics()[`rx_queue_${queue}_drops`] ?? 0 }),
+    steer(receive) {
+      steering.steer(receive);
+      own.steer(receive);
+    },
+    drops: () => own.take(),
     detach() {
       steering.undo();
       // A queue that only rules had reached brings nothing any more: it needs no frames of the page pool.
@@ -118,6 +104,31 @@ export function attachZeroCopy(
       device.zeroCopyReceivers.delete(queue);
     },
   };
+}
+
+/** Whether the device's packets fit the frames that they are received into. @throws PacketError FRAME_TOO_SMALL */
+function checkRoom({ driver }: Device, rings: KernelRings, request: BindRequest, memory: MemoryRegistration): void {
+  if (rings.receive === undefined) return;
+  const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
+  const longest = driver.mtu + LINK_OVERHEAD_BYTES;
+  if (!request.segments && longest > room) {
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${driver.name} have up to ${longest} bytes, frames room for ${room}`,
+      {
+        remedy: 'use larger frames, a smaller MTU, or segments: true',
+      },
+    );
+  }
+  if (longest > room * MOST_PARTS) {
+    throw new PacketError(
+      'FRAME_TOO_SMALL',
+      `packets of ${driver.name} have up to ${longest} bytes, more than ${MOST_PARTS} frames hold`,
+      {
+        remedy: 'use larger frames or less headroom',
+      },
+    );
+  }
 }
 
 /**
@@ -178,9 +189,15 @@ class ZeroCopySteering {
 /**
  * Copy mode: the packet core delivers copies, a transmitter copies what is to be sent (Q2).
  *
- * @throws PacketError NO_QUEUE, QUEUE_BUSY, FLOW_TABLE_FULL
+ * @param memory the packet buffer of V4 and AF_XDP; V2 and V3 have none, and cut what does not fit their rings
+ * @throws PacketError NO_QUEUE, QUEUE_BUSY, FRAME_TOO_SMALL, FLOW_TABLE_FULL
  */
-export function attachCopying(device: Device, rings: KernelRings, request: BindRequest): Attachment {
+export function attachCopying(
+  device: Device,
+  rings: KernelRings,
+  request: BindRequest,
+  memory: MemoryRegistration | undefined,
+): Attachment {
   const { driver, core } = device;
   const exclusive = request.mode === 'xdp-copy';
   const queue = request.queue ?? (exclusive && driver.queues === 1 ? 0 : undefined);
@@ -195,8 +212,10 @@ export function attachCopying(device: Device, rings: KernelRings, request: BindR
       remedy: 'close that socket or bind to another queue',
     });
   }
+  if (memory !== undefined) checkRoom(device, rings, request, memory);
   const listener = new Listener(rings, queue ?? -1, exclusive);
   core.add(listener, request.receive);
+  const own = exclusive ? new OwnDrops(device, queue!, false, request.receive) : undefined;
   const transmitter =
     rings.transmit &&
     new CopyTransmitter(
@@ -211,8 +230,11 @@ export function attachCopying(device: Device, rings: KernelRings, request: BindR
     queue,
     service: () => transmitter?.service() ?? 0,
     posted: () => rings.transmitPosted(),
-    steer: (receive) => core.steer(listener, receive),
-    drops: () => ({}),
+    steer(receive) {
+      core.steer(listener, receive);
+      own?.steer(receive);
+    },
+    drops: () => own?.take() ?? {},
     detach() {
       core.remove(listener);
       transmitter?.close();

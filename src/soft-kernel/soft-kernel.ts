@@ -9,6 +9,8 @@ import type {
   PacketVersion,
   WaitOptions,
 } from '../kernel/contract.js';
+import { LINK_OVERHEAD_BYTES } from '../nic/soft-nic.js';
+import { DEFAULT_FRAME_BYTES, KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
 import { type WireSurroundings, wireStatistics } from '../wire/options.js';
@@ -319,10 +321,33 @@ export class SoftKernel implements SoftSystem {
 }
 
 function describe(device: Device): InterfaceInfo {
-  const damage = device.wire?.damage;
+  const warnings = warningsOf(device);
   const { name, driver, queues, mtu, up, mac, zeroCopy } = device.driver;
   const modes: Mode[] = zeroCopy ? ['xdp-zc', 'xdp-copy', 'v4-zc', 'v4', 'v3', 'v2'] : ['xdp-copy', 'v4', 'v3', 'v2'];
-  return { name, driver, queues, mtu, up, mac, zeroCopy, modes, ...(damage && { warnings: [damage.message] }) };
+  return { name, driver, queues, mtu, up, mac, zeroCopy, modes, ...(warnings.length > 0 && { warnings }) };
+}
+
+function warningsOf({ wire, driver }: Device): string[] {
+  const { damage, longest = 0 } = wire ?? {};
+  const warnings = damage === undefined ? [] : [damage.message];
+  const takes = driver.mtu + LINK_OVERHEAD_BYTES;
+  const held = DEFAULT_FRAME_BYTES - KERNEL_HEADROOM_BYTES;
+  const packets = `the capture has packets of up to ${longest} bytes`;
+  if (longest > takes) {
+    warnings.push(
+      `${packets}, ${driver.name} takes up to ${takes}: longer ones are lost (rx_oversize); set a larger mtu`,
+    );
+  } else if (longest > held) {
+    warnings.push(
+      `${packets}, more than frames of ${DEFAULT_FRAME_BYTES} bytes hold (${held}): use frames of ${frameFor(longest)}, or segments: true`,
+    );
+  }
+  return warnings;
+}
+
+/** The smallest frame that holds a packet of so many bytes, without headroom of the user's. */
+function frameFor(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes + KERNEL_HEADROOM_BYTES));
 }
 
 /** Lets the event loop run; ends early when the signal is aborted. */

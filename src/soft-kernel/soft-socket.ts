@@ -36,7 +36,11 @@ const MODES: Record<PacketVersion, readonly Mode[]> = {
   xdp: ['xdp-zc', 'xdp-copy'],
 };
 
-/** One socket of the soft kernel: the calls of the talk in order (S1-S4), then service from the kernel's loop. */
+/**
+ * One socket of the soft kernel: the calls of the talk in order (S1-S4), then service from the kernel's loop. What an application
+ * may do to spite it (X4): write into rings at any time, unbind, close, end, or bind again in the middle. After `unbind` nothing of the
+ * kernel's refers to its rings; memory is given back when they are closed.
+ */
 export class SoftSocket implements KernelSocket {
   /** Number among the kernel's sockets: its bit in the doorbell. */
   number = -1;

@@ -12,7 +12,12 @@ export interface SoftSystem extends Kernel {
   addNic(options: NicOptions): Promise<InterfaceInfo>;
   /** Adds two soft devices, each the other's wire (K5). @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
   addVeth(options: VethOptions): Promise<[InterfaceInfo, InterfaceInfo]>;
-  /** Counters of a device, in the manner of `ethtool -S`. @throws PacketError NO_INTERFACE */
+  /**
+   * Counters of a device, in the manner of `ethtool -S`, in packets and bytes. What it has lost: `rx_no_descriptor` (and by queue
+   * `rx_queue_N_drops`), `rx_oversize`, `tx_errors`, `tx_dropped`; its wire: `wire_rx_lost`, and `wire_tx_lost` where a full cable loses what the
+   * device sends. They count from the device's beginning, for all sockets together; see DROP_PLACES for what sockets count.
+   * @throws PacketError NO_INTERFACE
+   */
   deviceStatistics(device: string): Promise<Record<string, number>>;
   /** What the ordinary stack has seen of a device. @throws PacketError NO_INTERFACE */
   stackStatistics(device: string): Promise<StackStatistics>;

@@ -283,10 +283,14 @@ test('the ladder says why each better rung was refused, with what to do about it
   await using kernel = softKernel();
   await kernel.addNic({ name: 'soft0', queues: 2, mtu: 9000 });
   await using jumbo = await openSmall(kernel, 'soft0', { queue: 0, buffer: { frames: 64 } });
-  assert.equal(jumbo.mode.got, 'xdp-copy');
+  assert.equal(jumbo.mode.got, 'v3');
   assert.deepEqual(
     jumbo.mode.refused.map(({ mode, code }) => [mode, code]),
-    [['xdp-zc', 'FRAME_TOO_SMALL']],
+    [
+      ['xdp-zc', 'FRAME_TOO_SMALL'],
+      ['xdp-copy', 'FRAME_TOO_SMALL'],
+      ['xdp-generic', 'MODE_UNSUPPORTED'],
+    ],
   );
   assert.match(jumbo.mode.refused[0]!.why, /9022 bytes/);
   assert.match(jumbo.mode.refused[0]!.remedy!, /larger frames/);

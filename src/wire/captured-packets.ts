@@ -17,6 +17,8 @@ export interface CapturedPackets {
   readonly linkTypes: readonly number[];
   /** Lengths as Ethernet packets, in bytes without FCS. */
   readonly lengths: readonly number[];
+  /** The largest of those. */
+  readonly longest: number;
   /** When each packet is due after the first one, in nanoseconds: never falling. */
   readonly due: readonly number[];
   /** Packets left out because they are shorter than an Ethernet header. */
@@ -41,6 +43,7 @@ export function listCapturedPackets(capture: Uint8Array, convert: boolean): Capt
   const lengths: number[] = [];
   const due: number[] = [];
   const timeline = new Timeline();
+  let longest = 0;
   let tooShort = 0;
   let cut = 0;
   let damage: PacketError | undefined;
@@ -65,12 +68,13 @@ export function listCapturedPackets(capture: Uint8Array, convert: boolean): Capt
     capturedLengths.push(packet.length);
     linkTypes.push(packet.linkType);
     lengths.push(length);
+    longest = Math.max(longest, length);
     due.push(timeline.due(packet));
   }
   if (lengths.length === 0) {
     throw new PacketError('INVALID_OPTION', 'capture: the file holds no packet that could be replayed');
   }
-  return { offsets, capturedLengths, linkTypes, lengths, due, tooShort, cut, damage };
+  return { offsets, capturedLengths, linkTypes, lengths, longest, due, tooShort, cut, damage };
 }
 
 function checkLinkType(linkType: number, convert: boolean): void {

@@ -42,6 +42,8 @@ export interface Wire extends WireEnds {
   readonly recorder: Recorder | undefined;
   /** What is wrong with a replayed file behind its last readable packet. */
   readonly damage: PacketError | undefined;
+  /** Bytes of the longest packet of a replayed file, with its Ethernet header; 0 on other wires. */
+  readonly longest: number;
 }
 
 /** What wires need of the kernel that they belong to. */
@@ -73,7 +75,7 @@ function build(arena: Arena, options: WireOptions, surroundings: WireSurrounding
       return plain(new Generator(arena, options), new Sink());
     case 'replay': {
       const replay = new Replay(arena, options);
-      return { ...plain(replay, new Sink()), damage: replay.damage };
+      return { ...plain(replay, new Sink()), damage: replay.damage, longest: replay.longest };
     }
     case 'patch': {
       const { source, sink } = (surroundings.cables ?? new Cables()).plug(arena, options);
@@ -103,7 +105,7 @@ function build(arena: Arena, options: WireOptions, surroundings: WireSurrounding
 }
 
 function plain(source: WireSource, sink: WireSink): Wire {
-  return { source, sink, recorder: undefined, damage: undefined };
+  return { source, sink, recorder: undefined, damage: undefined, longest: 0 };
 }
 
 /** Gives back everything that a wire has, for whoever could not hang a device on it. */

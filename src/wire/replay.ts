@@ -38,6 +38,8 @@ export class Replay implements WireSource {
   readonly patient: boolean;
   /** What is wrong with the file behind the last packet that could be read; undefined for a sound file. */
   readonly damage: PacketError | undefined;
+  /** Bytes of the longest packet, with its Ethernet header. */
+  readonly longest: number;
   /** Packets of the file that are left out, being shorter than an Ethernet header, and that the capture has cut. */
   readonly details: { readonly capture_too_short: number; readonly capture_cut: number };
   readonly #counters = new WireCounters();
@@ -56,6 +58,7 @@ export class Replay implements WireSource {
     const packets = listCapturedPackets(capture, options.asEthernet === true);
     const { offsets, capturedLengths, linkTypes, lengths } = packets;
     this.damage = packets.damage;
+    this.longest = packets.longest;
     this.details = { capture_too_short: packets.tooShort, capture_cut: packets.cut };
     this.#rounds = loop === true ? Number.POSITIVE_INFINITY : loop;
     const { due, period } = schedule(packets, options);

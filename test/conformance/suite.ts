@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { PacketError } from '../../src/errors.js';
 import type { Kernel, Mode } from '../../src/kernel/contract.js';
 import { PacketBuffer } from '../../src/packet-buffer/packet-buffer.js';
-import { OUTCOME_SENT, OUTCOME_UNKNOWN, PacketBatch } from '../../src/ring/packet-batch.js';
+import { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_TRUNCATED, PacketBatch } from '../../src/ring/packet-batch.js';
 import { isExclusive, type OpenSocketOptions, openSocket } from '../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../src/socket/packet-socket.js';
 import { NUMBER_OFFSET, readNumberedFrame, writeNumberedFrame } from '../support/frames.js';
@@ -275,6 +275,33 @@ export function conformance({ name, modes, farMode, tapMode, create }: Conforman
         }
         assert.ok(poolIsWhole(buffer));
         buffer.close();
+      });
+
+      test(`${mode}: packets that do not fit are refused at opening, or cut and marked as such`, async () => {
+        if (mode !== 'v2' && mode !== 'v3') {
+          const buffer = { frames: 64, headroom: 1728 };
+          await assert.rejects(open({ buffer }), withCode('FRAME_TOO_SMALL'));
+          await (await open({ buffer, receive: 'none' })).close(); // has no frames to fill
+          return;
+        }
+        await using socket = await open({ ringFrameSize: 256 });
+        await send(far, 1, 1);
+        if (mode === 'v3') {
+          // The smallest block has room for any packet of an ordinary MTU.
+          assert.deepEqual(await receive(socket, 1), [1]);
+          assert.equal((await socket.statistics()).truncated, 0);
+          return;
+        }
+        const batch = new PacketBatch(1);
+        do {
+          socket.release(batch);
+          assert.ok(await socket.wait({ timeoutMilliseconds: PATIENCE_MILLISECONDS }), 'the packet has not come');
+          socket.receive(batch);
+        } while (batch.flags[0] !== PACKET_TRUNCATED); // other traffic is short
+        assert.equal(batch.originalSize[0], 1514);
+        assert.ok(batch.size[0]! < 256);
+        socket.release(batch);
+        assert.equal((await socket.statistics()).truncated, 1);
       });
 
       test(`${mode}: statistics add up`, async () => {

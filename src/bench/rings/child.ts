@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** How a measuring process is run. */
@@ -27,14 +28,26 @@ export async function measureInChild<Measurement>(options: ChildOptions): Promis
   return JSON.parse(lines.at(-1) ?? '') as Measurement;
 }
 
+/** How a command is run. */
+export interface CommandOptions {
+  /** After so many milliseconds it is ended. */
+  readonly timeoutMilliseconds: number;
+  readonly signal: AbortSignal;
+  /** Out of reach of the terminal's Ctrl-C; default false. */
+  readonly detached?: boolean;
+  /** Hears of each line when it is written, and of the process that wrote it. */
+  readonly onLine?: (line: string, process: ChildProcess) => void;
+}
+
 /** Runs a command to its end. @returns the lines it wrote. @throws Error when it fails, with what it complained of */
 export async function runCommand(
   command: string,
   args: readonly string[],
-  { timeoutMilliseconds, signal }: { readonly timeoutMilliseconds: number; readonly signal: AbortSignal },
+  { timeoutMilliseconds, signal, detached = false, onLine }: CommandOptions,
 ): Promise<string[]> {
   signal.throwIfAborted();
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached });
+  if (onLine !== undefined) createInterface(child.stdout!).on('line', (line) => onLine(line, child));
   const kill = (): void => void child.kill('SIGKILL');
   const timer = setTimeout(kill, timeoutMilliseconds);
   signal.addEventListener('abort', kill);

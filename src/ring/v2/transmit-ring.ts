@@ -1,6 +1,7 @@
 import type { Arena } from '../../arena/arena.js';
 import type { RingMap } from '../../kernel/contract.js';
-import { OUTCOME_SENT, type PacketBatch } from '../packet-batch.js';
+import type { PacketBatch } from '../packet-batch.js';
+import * as packetBatch from '../packet-batch.js';
 import type { SocketRings } from '../socket-rings.js';
 import type { TransmitLayout } from './layout.js';
 import * as layout from './layout.js';
@@ -15,6 +16,7 @@ const {
   TP_STATUS_WRONG_FORMAT,
 } = layout;
 const { FREE, HELD, READY, HOLE, KERNEL } = slotState;
+const { OUTCOME_SENT, PACKET_CONTINUES } = packetBatch;
 
 const EINVAL = 22;
 
@@ -131,7 +133,7 @@ export abstract class TransmitRing {
       const at = base + (slot << shift);
       const bytes = size[count]!;
       if (offset[count] !== at + dataOffset || state[slot] !== HELD) break;
-      if (bytes < ETHERNET_HEADER_BYTES || bytes > largest || flags[count] !== 0) break;
+      if (bytes < ETHERNET_HEADER_BYTES || bytes > largest || (flags[count]! & PACKET_CONTINUES) !== 0) break;
       const header = at >> 2;
       if (nextOffsetWord >= 0) i32[header + nextOffsetWord] = 0;
       i32[header + lengthWord] = bytes;

@@ -63,7 +63,7 @@ export class TransmitSlots extends TransmitRing {
       if (copies.full) {
         copies.make();
         copies.giveBack(origin);
-      } else if (flags[next] === 0 && this.contains(offset[next]!)) {
+      } else if ((flags[next]! & PACKET_CONTINUES) === 0 && this.contains(offset[next]!)) {
         // The copies listed so far may read this slot, or write the one it goes to: they come first.
         copies.make();
         if (!this.#takeOwn(offset[next]!, size[next]!)) break;
@@ -99,7 +99,7 @@ export class TransmitSlots extends TransmitRing {
     for (; next < length && taken < free && state[tail] === FREE && !copies.full; next++) {
       const at = offset[next]!;
       const packet = size[next]!;
-      if (flags[next] !== 0 || (at - base) >>> 0 < bytes) break;
+      if ((flags[next]! & PACKET_CONTINUES) !== 0 || (at - base) >>> 0 < bytes) break;
       if (packet < ETHERNET_HEADER_BYTES || packet > largest || at < 0 || at > arenaBytes - packet) break;
       copies.add(at, base + (tail << shift) + dataOffset, packet);
       state[tail] = READY;

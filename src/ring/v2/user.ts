@@ -1,4 +1,5 @@
 import type { PacketBatch } from '../packet-batch.js';
+import * as packetBatch from '../packet-batch.js';
 import * as layout from './layout.js';
 import { V2_TRANSMIT } from './layout.js';
 import { canInsertVlanTag, DEFAULT_TPID, insertVlanTag, VLAN_TAG_BYTES } from './link-address.js';
@@ -7,6 +8,7 @@ import { entryShift, SlotRings, type SlotRingsOptions } from './slot-rings.js';
 // Constants of this module's own, which the optimising compiler folds: see kernel.ts.
 const {
   HANDED_OVER,
+  LENGTH,
   MAC_NET,
   NANOSECONDS,
   SECONDS,
@@ -19,6 +21,7 @@ const {
   TPACKET2_HDRLEN,
   VLAN,
 } = layout;
+const { PACKET_TRUNCATED } = packetBatch;
 
 /**
  * The user side of TPACKET_V2: a ring of slots for receiving, taken in order, given back in any order, one by one.
@@ -67,7 +70,8 @@ export class V2Rings extends SlotRings {
     return this.#half - this.#span;
   }
 
-  protected take({ offset, size, flags, seconds, nanoseconds }: PacketBatch, from: number, limit: number): number {
+  protected take(batch: PacketBatch, from: number, limit: number): number {
+    const { offset, size, flags, originalSize, seconds, nanoseconds } = batch;
     const { i32 } = this;
     const base = this.#base | 0;
     const shift = this.#shift | 0;
@@ -108,6 +112,7 @@ export class V2Rings extends SlotRings {
         }
         break;
       }
+      const cut = i32[header + LENGTH]! - bytes;
       if ((status & TP_STATUS_VLAN_VALID) !== 0 && canInsertVlanTag(mac - TPACKET2_HDRLEN, bytes)) {
         const tag = i32[header + VLAN]!;
         const tpid = (status & TP_STATUS_VLAN_TPID_VALID) !== 0 ? tag >>> 16 : DEFAULT_TPID;
@@ -117,7 +122,11 @@ export class V2Rings extends SlotRings {
       }
       offset[at] = start + mac;
       size[at] = bytes;
-      flags[at] = 0;
+      flags[at] = cut > 0 ? PACKET_TRUNCATED : 0;
+      if (cut > 0) {
+        originalSize[at] = bytes + cut;
+        this.counters.truncated++;
+      }
       seconds[at] = i32[header + SECONDS]!;
       nanoseconds[at] = i32[header + NANOSECONDS]!;
       held[slot] = 1;

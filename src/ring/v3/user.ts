@@ -1,4 +1,5 @@
 import type { PacketBatch } from '../packet-batch.js';
+import * as packetBatch from '../packet-batch.js';
 import * as v2 from '../v2/layout.js';
 import { canInsertVlanTag, DEFAULT_TPID, insertVlanTag, VLAN_TAG_BYTES } from '../v2/link-address.js';
 import { entryShift, SlotRings, type SlotRingsOptions } from '../v2/slot-rings.js';
@@ -8,6 +9,7 @@ import { BLOCK_FIRST, BLOCK_HEADER_BYTES, BLOCK_PACKETS, BLOCK_STATUS, V3_TRANSM
 // Constants of this module's own, which the optimising compiler folds: see ../v2/kernel.ts.
 const {
   HEADER_BYTES,
+  LENGTH,
   MAC_NET,
   NANOSECONDS,
   NEXT_OFFSET,
@@ -19,6 +21,7 @@ const {
   VLAN_TCI,
   VLAN_TPID,
 } = layout;
+const { PACKET_TRUNCATED } = packetBatch;
 const { TP_STATUS_KERNEL, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } = v2;
 
 /** Whose a block is. */
@@ -121,7 +124,8 @@ export class V3Rings extends SlotRings {
     return this.#span <= this.#half ? this.#left : 0;
   }
 
-  protected take({ offset, size, flags, seconds, nanoseconds }: PacketBatch, from: number, limit: number): number {
+  protected take(batch: PacketBatch, from: number, limit: number): number {
+    const { offset, size, flags, originalSize, seconds, nanoseconds } = batch;
     const { i32 } = this;
     const blockEnd = this.#base + (this.#block << this.#shift) + this.#blockBytes;
     let left = this.#left | 0;
@@ -140,6 +144,7 @@ export class V3Rings extends SlotRings {
         left = 0;
         break;
       }
+      const cut = i32[header + LENGTH]! - bytes;
       if ((status & TP_STATUS_VLAN_VALID) !== 0 && canInsertVlanTag(mac - TPACKET3_HDRLEN, bytes)) {
         const tpid = (status & TP_STATUS_VLAN_TPID_VALID) !== 0 ? i32[header + VLAN_TPID]! & 0xffff : DEFAULT_TPID;
         insertVlanTag(this.u8, start + mac, tpid, i32[header + VLAN_TCI]! & 0xffff);
@@ -148,7 +153,11 @@ export class V3Rings extends SlotRings {
       }
       offset[at] = start + mac;
       size[at] = bytes;
-      flags[at] = 0;
+      flags[at] = cut > 0 ? PACKET_TRUNCATED : 0;
+      if (cut > 0) {
+        originalSize[at] = bytes + cut;
+        this.counters.truncated++;
+      }
       seconds[at] = i32[header + SECONDS]!;
       nanoseconds[at] = i32[header + NANOSECONDS]!;
       at++;

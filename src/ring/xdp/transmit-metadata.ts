@@ -1,6 +1,6 @@
 import type { PacketBuffer } from '../../packet-buffer/packet-buffer.js';
-import type { PacketBatch } from '../packet-batch.js';
-import { METADATA_PRECEDES, TRANSMIT_METADATA_BYTES } from './layout.js';
+import { PACKET_METADATA, type PacketBatch } from '../packet-batch.js';
+import { TRANSMIT_METADATA_BYTES } from './layout.js';
 
 /** Bit of the metadata's first word: fill in a checksum (XDP_TXMD_FLAGS_CHECKSUM). */
 const CHECKSUM = 1 << 1;
@@ -29,6 +29,6 @@ export function requestChecksum(
   buffer.arena.i32[word] = CHECKSUM;
   buffer.arena.i32[word + 1] = 0;
   buffer.arena.i32[word + 2] = start | (field << 16);
-  batch.flags[index] = batch.flags[index]! | METADATA_PRECEDES;
+  batch.flags[index] = batch.flags[index]! | PACKET_METADATA;
   return true;
 }

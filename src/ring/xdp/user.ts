@@ -1,7 +1,7 @@
 import type { RingMap } from '../../kernel/contract.js';
 import { FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
-import { OUTCOME_UNKNOWN, type PacketBatch } from '../packet-batch.js';
-import { METADATA_PRECEDES, PACKET_CONTINUED } from './layout.js';
+import { OUTCOME_UNKNOWN, PACKET_METADATA, type PacketBatch } from '../packet-batch.js';
+import { PACKET_CONTINUED } from './layout.js';
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
 const CONTINUED = PACKET_CONTINUED;
@@ -49,8 +49,8 @@ export class XdpRings extends FrameRings {
   readonly #u16: Uint16Array;
   readonly #marks: number;
   readonly #mark: number;
-  /** Bits of a batch entry's flags that the kernel may see. */
-  readonly #transmitFlags: number;
+  /** PACKET_METADATA where the kernel reads metadata, else 0. Its bit in a descriptor (XDP_TX_METADATA) is one to the right. */
+  readonly #metadata: number;
   /** How far `takeRemaining` has looked, in frames. */
   #remaining = 0;
 
@@ -69,7 +69,7 @@ export class XdpRings extends FrameRings {
     this.#u16 = buffer.arena.u16;
     this.#marks = buffer.pool.marks;
     this.#mark = buffer.pool.newMark();
-    this.#transmitFlags = PACKET_CONTINUED | (options.transmitMetadata ? METADATA_PRECEDES : 0);
+    this.#metadata = options.transmitMetadata ? PACKET_METADATA : 0;
   }
 
   protected takeReceived(batch: PacketBatch): number {
@@ -166,7 +166,7 @@ export class XdpRings extends FrameRings {
     const marks = this.#marks;
     const shift = this.#shift;
     const mark = this.#mark;
-    const transmitFlags = this.#transmitFlags;
+    const metadata = this.#metadata;
     for (let i = 0; i < count; i++) {
       const descriptor = base + (((index + i) & mask) << 2);
       const at = offset[i]! - bufferBase;
@@ -174,7 +174,7 @@ export class XdpRings extends FrameRings {
       u16[marks + (at >>> shift)] = mark;
       i32[descriptor + 1] = 0;
       i32[descriptor + 2] = size[i]!;
-      i32[descriptor + 3] = flags[i]! & transmitFlags;
+      i32[descriptor + 3] = (flags[i]! & CONTINUED) | ((flags[i]! & metadata) >> 1);
     }
     ring.index = (index + count) | 0;
     Atomics.store(i32, ring.producer, ring.index);

@@ -8,7 +8,24 @@ export interface StartMessage {
   readonly doorbell: number;
 }
 
-/** How a socket is named: in messages by an id that no other ever has, in the doorbell by a number that is used again. */
+/** What another application thread needs to join a kernel, for `postMessage` with `port` in the list of what is transferred. */
+export interface KernelShare {
+  /** The arena, and the part of it that is that thread's. */
+  readonly arena: ArenaShare;
+  /** Arena byte offset of the doorbell. */
+  readonly doorbell: number;
+  /** Its line to the kernel, for control calls. */
+  readonly port: MessagePort;
+}
+
+/** Whether it is one, as it arrives on the other thread. */
+export function isKernelShare(value: unknown): value is KernelShare {
+  if (typeof value !== 'object' || value === null) return false;
+  const { arena, doorbell, port } = value as Partial<KernelShare>;
+  return arena?.memory instanceof WebAssembly.Memory && Number.isInteger(doorbell) && port instanceof MessagePort;
+}
+
+/** How a socket is named: in messages by an id that no other of its thread ever has, in the doorbell by a number that is used again. */
 export interface SocketNames {
   readonly id: number;
   readonly number: number;
@@ -51,7 +68,8 @@ export const SOCKET_METHODS = [
 
 /** One end of a channel between two threads. */
 export interface ThreadPort {
-  post(message: unknown): void;
+  /** Posts a message; the ports in `transfer`, which are parts of it, go to the other thread. */
+  post(message: unknown, transfer?: readonly MessagePort[]): void;
   listen(receive: (message: unknown) => void): void;
 }
 
@@ -59,6 +77,15 @@ export interface ThreadPort {
 export interface KernelThread extends ThreadPort {
   ended(tell: (reason: Error) => void): void;
   terminate(): Promise<void>;
+}
+
+/**
+ * The line of one more application thread. Carries calls and answers, and `null` from the kernel when it is closed. `ended` tells
+ * that the other end was closed, or its thread has ended.
+ */
+export interface LinePort extends ThreadPort {
+  ended(tell: () => void): void;
+  close(): void;
 }
 
 /** What the host lends: a way to start a thread that runs {@link serveKernel}. Node's is in src/host. */

@@ -1,27 +1,7 @@
 import { Arena, type ArenaShare, type Region } from '../../arena/arena.js';
-import { PacketError } from '../../errors.js';
-import type {
-  Binding,
-  BindRequest,
-  BlockingWaitOptions,
-  Direction,
-  InterfaceInfo,
-  KernelSocket,
-  KernelStatistics,
-  MemoryRegistration,
-  PacketVersion,
-  RingRequest,
-  SocketMaps,
-  WaitOptions,
-} from '../../kernel/contract.js';
-import type { Receive } from '../../steering/rules.js';
-import type { NicOptions } from '../nic-options.js';
-import { copyMemory } from '../requests.js';
-import type { SoftSystem, StackStatistics } from '../system.js';
-import type { VethOptions } from '../veth-options.js';
-import { allocateDoorbell, Doorbell } from './doorbell.js';
-import type { AnswerMessage, KernelThread, SocketNames, ThreadHost } from './protocol.js';
-import { ThreadDataPath, type ThreadDataPathShare } from './thread-data-path.js';
+import { allocateDoorbell } from './doorbell.js';
+import { KernelClient } from './kernel-client.js';
+import type { AnswerMessage, KernelThread, ThreadHost } from './protocol.js';
 
 /** Address space that the kernel's thread gets for rings, page pool and devices, unless told otherwise. */
 const KERNEL_ARENA_BYTES = 2 ** 28;
@@ -36,233 +16,55 @@ export interface ThreadedSoftKernelOptions {
 }
 
 /**
- * The soft kernel on a thread of its own, as the talk's driver runs on another core: the same contract, the same programs. Control
- * calls are messages; rings and frames are shared memory, and while traffic flows nothing else is needed.
+ * The soft kernel on a thread of its own, as the talk's driver runs on another core: the same contract, the same programs. Other
+ * application threads join it by {@link KernelClient.share}. Closing it unbinds the sockets of all of them; its thread and memory
+ * go when their sockets are closed, too.
  */
-export class ThreadedSoftKernel implements SoftSystem {
-  readonly name = 'soft';
-  readonly arena: Arena;
+export class ThreadedSoftKernel extends KernelClient {
   readonly #thread: KernelThread;
-  readonly #doorbell: Doorbell;
-  readonly #doorbellRegion: Region;
+  readonly #doorbell: Region;
   readonly #share: ArenaShare;
-  readonly #calls = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
-  #nextCall = 0;
-  readonly #sockets = new Set<ThreadSocket>();
-  #closing: Promise<void> | undefined;
-  #dead: Error | undefined;
-  #closed = false;
+  #threadEnded = false;
 
   constructor(options: ThreadedSoftKernelOptions) {
-    this.arena = options.arena ?? Arena.default();
-    this.#doorbellRegion = allocateDoorbell(this.arena);
-    this.#doorbell = new Doorbell(this.arena, this.#doorbellRegion.offset);
-    this.#share = this.arena.share(options.kernelBytes ?? KERNEL_ARENA_BYTES);
-    this.#thread = options.host.start();
-    this.#thread.listen((message) => this.#answer(message as AnswerMessage));
-    this.#thread.ended((reason) => this.#die(reason));
-    this.#thread.post({ arena: this.#share, doorbell: this.#doorbellRegion.offset });
+    const arena = options.arena ?? Arena.default();
+    const doorbell = allocateDoorbell(arena);
+    const share = arena.share(options.kernelBytes ?? KERNEL_ARENA_BYTES);
+    const thread = options.host.start();
+    super(arena, doorbell.offset, thread);
+    this.#doorbell = doorbell;
+    this.#share = share;
+    this.#thread = thread;
+    thread.listen((message) => this.answer(message as AnswerMessage));
+    thread.ended((reason) => this.hangUp(reason));
+    thread.post({ arena: share, doorbell: doorbell.offset });
   }
 
-  /** @internal a control call to the other thread */
-  call<Result>(socket: number | undefined, method: string, ...args: unknown[]): Promise<Result> {
-    if (this.#dead !== undefined) return Promise.reject(this.#dead);
-    if (this.#closed) {
-      // The kernel has let go of its sockets when it was closed.
-      if (method === 'unbind' || method === 'close') return Promise.resolve(undefined as Result);
-      return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed'));
+  protected async shutdown(): Promise<void> {
+    if (this.dead) {
+      this.letGo();
+      return this.#end();
     }
-    return new Promise((resolve, reject) => {
-      const id = this.#nextCall++;
-      try {
-        this.#thread.post({ id, socket, method, args });
-      } catch (cause) {
-        throw new PacketError('INVALID_OPTION', `${method}: what it was called with is not plain data`, { cause });
-      }
-      this.#calls.set(id, { resolve, reject });
-      this.#doorbell.wake();
-    });
-  }
-
-  #answer(message: AnswerMessage): void {
-    const call = this.#calls.get(message.id);
-    if (call === undefined) return;
-    this.#calls.delete(message.id);
-    if ('error' in message) {
-      call.reject(typeof message.error === 'string' ? new Error(message.error) : PacketError.fromJSON(message.error));
-    } else {
-      call.resolve(message.result as never);
-    }
-  }
-
-  #die(reason: Error): void {
-    if (this.#closed) return; // as it should
-    this.#dead = reason;
-    for (const { reject } of this.#calls.values()) reject(reason);
-    this.#calls.clear();
-    for (const socket of this.#sockets) socket.wake();
-  }
-
-  /** @internal whether nothing will ever happen any more on its sockets */
-  get ended(): boolean {
-    return this.#closed || this.#dead !== undefined;
-  }
-
-  interfaces(): Promise<InterfaceInfo[]> {
-    return this.call(undefined, 'interfaces');
-  }
-
-  addNic(options: NicOptions): Promise<InterfaceInfo> {
-    return this.call(undefined, 'addNic', options);
-  }
-
-  addVeth(options: VethOptions): Promise<[InterfaceInfo, InterfaceInfo]> {
-    return this.call(undefined, 'addVeth', options);
-  }
-
-  deviceStatistics(device: string): Promise<Record<string, number>> {
-    return this.call(undefined, 'deviceStatistics', device);
-  }
-
-  stackStatistics(device: string): Promise<StackStatistics> {
-    return this.call(undefined, 'stackStatistics', device);
-  }
-
-  recording(device: string): Promise<Uint8Array> {
-    return this.call(undefined, 'recording', device);
-  }
-
-  setLink(device: string, up: boolean): Promise<void> {
-    return this.call(undefined, 'setLink', device, up);
-  }
-
-  setStuck(device: string, queue: number, stuck: boolean): Promise<void> {
-    return this.call(undefined, 'setStuck', device, queue, stuck);
-  }
-
-  async socket(version: PacketVersion): Promise<KernelSocket> {
-    const names = await this.call<SocketNames>(undefined, 'socket', version);
-    const doorbell = this.#doorbellRegion.offset;
-    const socket: ThreadSocket = new ThreadSocket(this, doorbell, names, version, () => this.#forget(socket));
-    this.#sockets.add(socket);
-    return socket;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    if (this.#dead === undefined) await this.call(undefined, 'shutdown');
-    this.#closed = true;
-    for (const socket of this.#sockets) socket.wake();
-    await this.#thread.terminate();
-    this.#freeMemory();
-  }
-
-  #forget(socket: ThreadSocket): void {
-    if (this.#sockets.delete(socket)) this.#freeMemory();
-  }
-
-  /** Not before the last socket is closed: its rings lie there, and their frames are to be collected. */
-  #freeMemory(): void {
-    if (!this.#closed || this.#sockets.size > 0) return;
-    this.arena.free(this.#share.region);
-    this.arena.free(this.#doorbellRegion);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-}
-
-/** A socket of the kernel on the other thread. */
-class ThreadSocket implements KernelSocket {
-  readonly #id: number;
-  readonly #number: number;
-  #path: ThreadDataPath | undefined;
-
-  constructor(
-    private readonly kernel: ThreadedSoftKernel,
-    private readonly doorbell: number,
-    { id, number }: SocketNames,
-    readonly version: PacketVersion,
-    private readonly onClose: () => void,
-  ) {
-    this.#id = id;
-    this.#number = number;
-  }
-
-  async registerMemory(memory: MemoryRegistration): Promise<void> {
-    await this.kernel.call(this.#id, 'registerMemory', copyMemory(memory));
-  }
-
-  createRings(rings: RingRequest): Promise<void> {
-    return this.kernel.call(this.#id, 'createRings', rings);
-  }
-
-  async map(): Promise<SocketMaps> {
-    const { maps, event } = await this.kernel.call<{ maps: SocketMaps; event: number }>(this.#id, 'map');
-    const { wakeReceive, wakeTransmit } = maps;
-    this.#path = new ThreadDataPath(
-      this.kernel.arena,
-      {
-        ...({ kernel: 'soft', version: this.version, doorbell: this.doorbell } as const),
-        ...{ number: this.#number, event, wakeReceive, wakeTransmit },
-      },
-      () => this.kernel.ended,
+    const others = await this.call<number>(undefined, 'shutdown');
+    const left = others === 0 ? undefined : this.call<void>(undefined, 'othersLeft');
+    this.letGo();
+    if (left === undefined) return this.#end();
+    void left.then(
+      () => this.#end(),
+      () => this.#end(),
     );
-    return maps;
   }
 
-  bind(request: BindRequest): Promise<Binding> {
-    return this.kernel.call(this.#id, 'bind', request);
+  async #end(): Promise<void> {
+    await this.#thread.terminate();
+    this.#threadEnded = true;
+    if (this.vacant) this.vacated();
   }
 
-  steer(receive: Receive): Promise<void> {
-    return this.kernel.call(this.#id, 'steer', receive);
-  }
-
-  kick(direction: Direction): void {
-    this.#path?.kick(direction);
-  }
-
-  dataPath(): ThreadDataPathShare {
-    return this.#mapped().share();
-  }
-
-  /** Makes whoever waits on this socket look again. */
-  wake(): void {
-    this.#path?.wake();
-  }
-
-  async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
-    return this.#mapped().wait(ready, options);
-  }
-
-  waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
-    return this.#mapped().waitBlocking(ready, options);
-  }
-
-  #mapped(): ThreadDataPath {
-    if (this.#path === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
-    return this.#path;
-  }
-
-  statistics(): Promise<KernelStatistics> {
-    return this.kernel.call(this.#id, 'statistics');
-  }
-
-  unbind(): Promise<void> {
-    return this.kernel.call(this.#id, 'unbind');
-  }
-
-  async close(): Promise<void> {
-    try {
-      await this.kernel.call(this.#id, 'close');
-    } finally {
-      this.onClose();
-    }
+  /** Not before the last socket is closed, of any thread: its rings lie there, and their frames are to be collected. */
+  protected vacated(): void {
+    if (!this.#threadEnded) return;
+    this.arena.free(this.#share.region);
+    this.arena.free(this.#doorbell);
   }
 }

@@ -121,7 +121,7 @@ test('requests without room, outside the packet, or on a socket opened without a
   plain.allocate(batch);
   batch.size[0] = 60;
   assert.equal(plain.requestChecksum(batch, 0, 34, 6), false);
-  batch.flags[0] = 2; // nor does the kernel see a flag that somebody set by hand
+  batch.flags[0] = 4; // nor does the kernel see a flag that somebody set by hand
   assert.equal(plain.send(batch), 1);
   assert.ok(await plain.wait({ for: 'send' }));
   for (let i = 0; i < 100 && (await plain.statistics()).kernelSent < 1; i++)

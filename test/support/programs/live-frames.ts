@@ -1,6 +1,7 @@
 // Sends frames by sendLiveFrames: INTERFACE COUNT BYTES
+
+import { sendLiveFrames } from '../../../src/bench/linux/live-frames.js';
 import { writeNumberedFrame } from '../frames.js';
-import { sendLiveFrames } from '../live-frames.js';
 
 const [name, count, size] = process.argv.slice(2);
 const frame = new Uint8Array(Number(size));

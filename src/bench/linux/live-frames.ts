@@ -4,15 +4,15 @@ import {
   BPF_PROG_TEST_RUN,
   BPF_PROG_TYPE_XDP,
   XDP_TX,
-} from '../../src/linux-kernel/constants.js';
-import { Struct } from '../../src/linux-kernel/struct.js';
-import { systemCallError } from '../../src/linux-kernel/system-call-error.js';
-import { SystemCalls } from '../../src/linux-kernel/system-calls.js';
+} from '../../linux-kernel/constants.js';
+import { Struct } from '../../linux-kernel/struct.js';
+import { systemCallError } from '../../linux-kernel/system-call-error.js';
+import { SystemCalls } from '../../linux-kernel/system-calls.js';
 
 /**
  * A traffic source that outruns every way of sending: bpf(2)'s test run in live-frames mode with a program that answers
  * XDP_TX, so that the frames leave through the interface. The peer of a veth pair receives them once it runs an XDP
- * program. Linux 5.18 or later.
+ * program, or has generic receive offload on. Linux 5.18 or later.
  *
  * @param frame bytes that every packet has
  * @returns packets that the kernel was told to send and did

@@ -1,0 +1,13 @@
+import type { LinePort } from './protocol.js';
+
+/** One end of a message channel, of a browser or of Node. */
+export function linePort(port: MessagePort): LinePort {
+  return {
+    post: (message, transfer = []) => port.postMessage(message, [...transfer]),
+    listen(receive) {
+      port.onmessage = ({ data }) => receive(data);
+    },
+    ended: (tell) => port.addEventListener('close', tell, { once: true }),
+    close: () => port.close(),
+  };
+}
