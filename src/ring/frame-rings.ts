@@ -2,7 +2,7 @@ import type { Region } from '../arena/arena.js';
 import type { Direction, SocketMaps } from '../kernel/contract.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
-import { PACKET_CONTINUES, PacketBatch } from './packet-batch.js';
+import { PACKET_CONTINUES, PACKET_METADATA, PacketBatch } from './packet-batch.js';
 import { RingCounters, type SocketRings } from './socket-rings.js';
 
 /** Bit 0 of a wake word: the kernel sleeps and wants a kick (XDP_RING_NEED_WAKEUP). */
@@ -41,6 +41,8 @@ export abstract class FrameRings implements SocketRings {
   readonly buffer: PacketBuffer;
   protected readonly i32: Int32Array;
   protected readonly outcomes: boolean;
+  /** PACKET_METADATA where the kernel reads metadata in front of packets, else 0. */
+  protected readonly metadata: number;
   readonly #kicker: Kicker;
   readonly #wakeReceive: number;
   readonly #wakeTransmit: number;
@@ -62,10 +64,11 @@ export abstract class FrameRings implements SocketRings {
   /** Largest packet the interface sends, in bytes; set once bound. */
   largestPacket = 65535;
 
-  constructor({ buffer, maps, kicker, outcomes }: FrameRingsOptions) {
+  constructor({ buffer, maps, kicker, outcomes, transmitMetadata = false }: FrameRingsOptions) {
     this.buffer = buffer;
     this.i32 = buffer.arena.i32;
     this.outcomes = outcomes;
+    this.metadata = transmitMetadata ? PACKET_METADATA : 0;
     this.#kicker = kicker;
     this.#wakeReceive = maps.wakeReceive >> 2;
     this.#wakeTransmit = maps.wakeTransmit >> 2;
@@ -262,6 +265,7 @@ export abstract class FrameRings implements SocketRings {
       if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize)
         return false;
     }
+    seen &= ~this.metadata;
     return seen === 0 || (seen === CONTINUES && this.#partsFit(batch, count));
   }
 
@@ -306,7 +310,7 @@ export abstract class FrameRings implements SocketRings {
         for (let i = 0; i < parts; i++) {
           offset[kept + i] = offset[taken + i]!;
           size[kept + i] = size[taken + i]!;
-          flags[kept + i] = flags[taken + i]! & PACKET_CONTINUES;
+          flags[kept + i] = flags[taken + i]! & (PACKET_CONTINUES | this.metadata);
         }
         kept += parts;
       }

@@ -1,6 +1,6 @@
 import type { RingMap } from '../../kernel/contract.js';
 import { FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
-import { OUTCOME_UNKNOWN, PACKET_METADATA, type PacketBatch } from '../packet-batch.js';
+import { OUTCOME_UNKNOWN, type PacketBatch } from '../packet-batch.js';
 import { PACKET_CONTINUED } from './layout.js';
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
@@ -49,8 +49,6 @@ export class XdpRings extends FrameRings {
   readonly #u16: Uint16Array;
   readonly #marks: number;
   readonly #mark: number;
-  /** PACKET_METADATA where the kernel reads metadata, else 0. Its bit in a descriptor (XDP_TX_METADATA) is one to the right. */
-  readonly #metadata: number;
   /** How far `takeRemaining` has looked, in frames. */
   #remaining = 0;
 
@@ -69,7 +67,6 @@ export class XdpRings extends FrameRings {
     this.#u16 = buffer.arena.u16;
     this.#marks = buffer.pool.marks;
     this.#mark = buffer.pool.newMark();
-    this.#metadata = options.transmitMetadata ? PACKET_METADATA : 0;
   }
 
   protected takeReceived(batch: PacketBatch): number {
@@ -166,7 +163,7 @@ export class XdpRings extends FrameRings {
     const marks = this.#marks;
     const shift = this.#shift;
     const mark = this.#mark;
-    const metadata = this.#metadata;
+    const { metadata } = this; // its bit in a descriptor (XDP_TX_METADATA) is one to the right
     for (let i = 0; i < count; i++) {
       const descriptor = base + (((index + i) & mask) << 2);
       const at = offset[i]! - bufferBase;
