@@ -89,6 +89,7 @@ export class PacketSocket {
   readonly #onClose: (() => Promise<void>) | undefined;
   readonly #transmitChecksums: boolean;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   /** @internal use `openSocket` */
   constructor(parts: {
@@ -285,10 +286,14 @@ export class PacketSocket {
 
   /**
    * Lets go of the interface and gives the rings' frames back to the packet buffer. Batches that the program still holds stay
-   * its own. Idempotent.
+   * its own. Idempotent: every call waits for the same end.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
     await this.#kernelSocket.unbind();
     this.rings.close();
