@@ -25,6 +25,15 @@ export interface PacketBufferOptions {
   readonly arena?: Arena;
 }
 
+/** Whoever sends frames of a buffer and gets them back from the kernel later: the rings of a socket. */
+export interface FrameSender {
+  /** Returns the frames that came back to the pool; how many. */
+  reclaim(): number;
+}
+
+/** Senders that `reclaim` asks at most: an empty pool must not cost more with thousands of sockets. */
+const SENDERS_ASKED = 8;
+
 /** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
 export interface PacketBufferShare extends MemoryRegistration {
   readonly sendFrames: number;
@@ -52,6 +61,9 @@ export class PacketBuffer implements MemoryRegistration {
   readonly dataOffset: number;
   readonly pool: FramePool;
   readonly #region: Region | undefined;
+  /** Senders on this thread, and which of them is asked first the next time. */
+  readonly #senders: FrameSender[] = [];
+  #nextSender = 0;
   #users = 0;
   #closed = false;
 
@@ -109,6 +121,31 @@ export class PacketBuffer implements MemoryRegistration {
   /** Free frames. */
   free(purpose: FramePurpose): number {
     return this.pool.free(purpose);
+  }
+
+  /** @internal rings of this thread begin to send frames of the buffer */
+  addSender(sender: FrameSender): void {
+    this.#senders.push(sender);
+  }
+
+  /** @internal */
+  removeSender(sender: FrameSender): void {
+    const at = this.#senders.indexOf(sender);
+    if (at >= 0) this.#senders.splice(at, 1);
+  }
+
+  /**
+   * @internal For when the pool is empty: frames that have been sent may lie in the rings of a socket that is not used at the
+   * moment. Asks the senders of this thread in turn, a few a call, until one has some; how many frames it was.
+   */
+  reclaim(): number {
+    const senders = this.#senders;
+    for (let asked = Math.min(senders.length, SENDERS_ASKED); asked > 0; asked--) {
+      if (this.#nextSender >= senders.length) this.#nextSender = 0;
+      const count = senders[this.#nextSender++]!.reclaim();
+      if (count > 0) return count;
+    }
+    return 0;
   }
 
   /** Whether an arena offset lies in one of the frames. */

@@ -1,7 +1,7 @@
 import type { Region } from '../arena/arena.js';
 import type { Direction, SocketMaps } from '../kernel/contract.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
-import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
+import type { FrameSender, PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { PACKET_CONTINUES, PacketBatch } from './packet-batch.js';
 import { RingCounters, type SocketRings } from './socket-rings.js';
 
@@ -10,6 +10,8 @@ export const NEED_WAKEUP = 1;
 
 /** Most packets that one copying send moves: what fits the list in one page (12 bytes each). */
 const COPY_BATCH = 256;
+/** Frames that a receive ring may lack before it is filled up from the pool; a quarter of it where that is less. */
+const REFILL_FRAMES = 128;
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
 const CONTINUES = PACKET_CONTINUES;
@@ -34,7 +36,7 @@ export interface FrameRingsOptions {
  * The user side of rings whose descriptors name frames of a packet buffer (V4, AF_XDP): everything but the format. The format
  * classes move whole batches between ring and columns; the abstract methods are called once per batch.
  */
-export abstract class FrameRings implements SocketRings {
+export abstract class FrameRings implements SocketRings, FrameSender {
   readonly counters = new RingCounters();
   readonly buffer: PacketBuffer;
   protected readonly i32: Int32Array;
@@ -46,6 +48,9 @@ export abstract class FrameRings implements SocketRings {
   readonly #bytes: number;
   /** The frames in front, which are for receiving. */
   readonly #receiveBytes: number;
+  /** Most empty frames that the kernel can have; 0 for a socket that only sends. */
+  readonly #receiveEntries: number;
+  readonly #refillFrom: number;
   readonly #transmitEntries: number;
   /** Most frames of one packet. */
   readonly #mostParts: number;
@@ -70,11 +75,14 @@ export abstract class FrameRings implements SocketRings {
     this.#base = buffer.base;
     this.#bytes = buffer.frames * buffer.frameSize;
     this.#receiveBytes = (buffer.frames - buffer.sendFrames) * buffer.frameSize;
+    this.#receiveEntries = maps.receive === undefined ? 0 : (maps.fill ?? maps.receive).entries;
+    this.#refillFrom = Math.max(1, Math.min(REFILL_FRAMES, this.#receiveEntries >> 2));
     this.#transmitEntries = maps.transmit?.entries ?? 0;
     this.#mostParts = Math.min(MOST_PARTS, this.#transmitEntries);
     this.#frameMask = buffer.frameMask;
     this.#frameSize = buffer.frameSize;
     this.#copyList = buffer.arena.allocate(COPY_BATCH * 12);
+    if (this.#transmitEntries > 0 && !outcomes) buffer.addSender(this);
   }
 
   /** Moves received descriptors into the batch. */
@@ -98,25 +106,33 @@ export abstract class FrameRings implements SocketRings {
   receive(batch: PacketBatch): number {
     const counters = this.counters;
     counters.receiveCalls++;
+    // What the ring lacks when the program asks for more, it has not given back: it holds it, or has sent it elsewhere.
+    if (this.emptyRoom() >= this.#refillFrom && this.buffer.pool.free('receive') > 0) this.#fill();
     let count = this.takeReceived(batch);
-    if (count === 0 && (Atomics.load(this.i32, this.#wakeReceive) & NEED_WAKEUP) !== 0) {
+    if (count === 0) {
+      this.replenish();
+      if ((Atomics.load(this.i32, this.#wakeReceive) & NEED_WAKEUP) === 0) return 0;
       counters.kicks++;
       this.#kicker.kick('receive');
       count = this.takeReceived(batch);
+      if (count === 0) return 0;
     }
-    if (count === 0) return 0;
     counters.received += count;
     batch.origin = this;
-    // Frames that were moved elsewhere (sent) leave room; keep the ring filled from the pool, in batches.
-    if (this.emptyRoom() - count >= count) this.fill();
     return count;
   }
 
+  replenish(): boolean {
+    if (this.emptyRoom() === 0) return true; // also where there is no ring
+    const { buffer } = this;
+    if (buffer.pool.free('receive') > 0 || buffer.reclaim() > 0) this.#fill();
+    return this.emptyRoom() < this.#receiveEntries;
+  }
+
   /** Posts free frames until the ring is full or the pool is empty. */
-  fill(): void {
+  #fill(): void {
     for (;;) {
-      const room = this.emptyRoom();
-      const wanted = Math.min(room, COPY_BATCH);
+      const wanted = Math.min(this.emptyRoom(), COPY_BATCH);
       if (wanted === 0) return;
       const count = this.buffer.pool.take(this.frames, 0, wanted, 'receive');
       if (count > 0) this.postEmpty(this.frames, 0, count);
@@ -186,7 +202,8 @@ export abstract class FrameRings implements SocketRings {
     const pool = this.buffer.pool;
     const wanted = Math.max(0, Math.min(count, batch.capacity)) | 0;
     let taken = pool.take(offset, 0, wanted, 'send');
-    if (taken < wanted && !this.outcomes && this.#reap() > 0) taken += pool.take(offset, taken, wanted - taken, 'send');
+    if (taken < wanted && (this.reclaim() > 0 || this.buffer.reclaim() > 0))
+      taken += pool.take(offset, taken, wanted - taken, 'send');
     const start = this.buffer.dataOffset;
     const room = this.buffer.room;
     for (let i = 0; i < taken; i++) {
@@ -202,7 +219,7 @@ export abstract class FrameRings implements SocketRings {
   send(batch: PacketBatch): number {
     const counters = this.counters;
     counters.sendCalls++;
-    if (!this.outcomes) this.#reap();
+    this.reclaim();
     let count = batch.length;
     const room = this.transmitRoom();
     if (count > room) count = wholePackets(batch, room) || this.#tooLongForRing(batch, room);
@@ -230,8 +247,9 @@ export abstract class FrameRings implements SocketRings {
     return last + 1;
   }
 
-  /** Returns what came back from sending to the pool. */
-  #reap(): number {
+  /** Returns what came back from sending to the pool, unless the program wants to hear of it (I9). Returns how many frames. */
+  reclaim(): number {
+    if (this.outcomes) return 0;
     let total = 0;
     for (;;) {
       const count = this.takeCompleted(this.frames, COPY_BATCH);
@@ -399,6 +417,7 @@ export abstract class FrameRings implements SocketRings {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.buffer.removeSender(this);
     for (;;) {
       const count = this.takeRemaining(this.frames, COPY_BATCH);
       if (count === 0) break;

@@ -30,6 +30,12 @@ export interface SocketRings {
   send(batch: PacketBatch): number;
   /** With outcomes asked for at opening: frames that came back from sending, theirs to release or send again (I9). */
   completions(batch: PacketBatch): number;
+  /**
+   * Posts free frames where the receive ring has room for them; before a wait. `receive` does so by itself.
+   *
+   * @returns false when the kernel has no frame to receive into, because the buffer has none free: nothing can arrive
+   */
+  replenish(): boolean;
   /** Whether `receive` would find something. */
   readable(): boolean;
   /** Whether `send` would take something. */

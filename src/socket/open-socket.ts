@@ -10,7 +10,6 @@ import type {
   SocketMaps,
 } from '../kernel/contract.js';
 import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
-import { FrameRings } from '../ring/frame-rings.js';
 import { OwnershipChecker, type OwnershipViolation } from '../ring/ownership-checker.js';
 import type { SocketRings } from '../ring/socket-rings.js';
 import { V2Rings } from '../ring/v2/user.js';
@@ -37,7 +36,10 @@ export interface OpenSocketOptions {
   readonly exclusive?: boolean;
   /** Told for each rung that was refused, before the socket is used. Throw to give up. */
   readonly onDowngrade?: (refused: RefusedMode) => void;
-  /** The packet buffer to use, perhaps with other sockets; or how to make one of its own. */
+  /**
+   * The packet buffer to use, perhaps with other sockets; or how to make one of its own. A V4 or AF_XDP socket that receives takes
+   * up to `ring` of its frames at once.
+   */
   readonly buffer?: PacketBuffer | PacketBufferOptions;
   /** Descriptors (V2: frames) of each ring, a power of two from 8 to 65536; default 1024. */
   readonly ring?: number;
@@ -85,7 +87,8 @@ const DEFAULT_RETIRE_MILLISECONDS = 1;
  * `socket.mode` what it got and why each better one was refused.
  *
  * @param onClose called when the socket has been closed, for what it alone has used
- * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
+ * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,
+ *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...
  */
 export async function openSocket(options: OpenSocketOptions, onClose?: () => Promise<void>): Promise<PacketSocket> {
   const { kernel } = options;
@@ -123,7 +126,13 @@ export async function openSocket(options: OpenSocketOptions, onClose?: () => Pro
 }
 
 /** Problems that no other mode would cure. */
-const FATAL: ReadonlySet<string> = new Set(['INVALID_OPTION', 'ARENA_EXHAUSTED', 'NO_INTERFACE', 'WRONG_STATE']);
+const FATAL: ReadonlySet<string> = new Set([
+  'INVALID_OPTION',
+  'ARENA_EXHAUSTED',
+  'NO_FRAMES',
+  'NO_INTERFACE',
+  'WRONG_STATE',
+]);
 
 async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
   const all = await kernel.interfaces();
@@ -172,6 +181,18 @@ function makeBuffer({ buffer }: OpenSocketOptions, kernel: Kernel): { buffer: Pa
   return { buffer: PacketBuffer.create({ arena: kernel.arena, ...buffer }), owns: true };
 }
 
+function noFrames({ frames, sendFrames }: PacketBuffer): PacketError {
+  return new PacketError(
+    'NO_FRAMES',
+    `the packet buffer has none of its ${frames - sendFrames} frames for receiving left: this socket would receive nothing`,
+    {
+      remedy:
+        'make the buffer with more frames (every socket on it takes as many as its ring has), use smaller rings, ' +
+        "or open with receive: 'none'",
+    },
+  );
+}
+
 async function openInMode(
   mode: Mode,
   options: OpenSocketOptions,
@@ -198,7 +219,7 @@ async function openInMode(
     const maps = await kernelSocket.map();
     rings = makeRings(version, maps, kernelSocket, buffer, options, request);
     // The ring is filled before the driver sees it: some never look again at one that was empty (reference, trait 1).
-    if (rings instanceof FrameRings) rings.fill();
+    rings.replenish();
     const binding = await kernelSocket.bind({
       interface: options.interface,
       ...(options.queue !== undefined && { queue: checkInteger('queue', options.queue, 0, 65535) }),
@@ -207,6 +228,8 @@ async function openInMode(
       segments: options.segments ?? false,
     });
     checkBinding(mode, binding);
+    // Not before: a rung that is refused anyway, perhaps while others are opening sockets, needs no frames.
+    if (!rings.replenish()) throw noFrames(buffer);
     rings.largestPacket = binding.largestPacket;
     return new PacketSocket({
       kernel,

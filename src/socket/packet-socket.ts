@@ -61,6 +61,8 @@ export interface Packet {
 
 const SPIN_MICROSECONDS = 50;
 const BUSY_TIMEOUT_MILLISECONDS = 1000;
+/** How often a wait looks for free frames while the kernel has none of this socket's: no event tells of them. */
+const STARVED_MILLISECONDS = 1;
 
 /**
  * A packet socket: what programs hold. The fast door works on batches and never throws; the friendly door iterates over packets.
@@ -177,18 +179,31 @@ export class PacketSocket {
     if (ready()) return !this.#closed;
     if (strategy === 'busy') return this.waitBlocking(options);
     const spinNanoseconds = strategy === 'hybrid' ? (options.spinMicroseconds ?? SPIN_MICROSECONDS) * 1000 : 0;
-    const woken = await this.#kernelSocket.wait(ready, { timeoutMilliseconds, signal, spinNanoseconds });
-    return woken && !this.#closed;
+    for (let left = timeoutMilliseconds; ; ) {
+      const slice = this.#slice(left);
+      if (await this.#kernelSocket.wait(ready, { timeoutMilliseconds: slice, signal, spinNanoseconds })) break;
+      if (slice === left || this.kernel.ended) return false;
+      if (left !== undefined) left -= STARVED_MILLISECONDS;
+    }
+    return !this.#closed;
+  }
+
+  /** The part of a wait after which to look again; all of it, unless the socket waits for frames to receive into. */
+  #slice<Time extends number | undefined>(left: Time): Time | number {
+    if (this.#closed || this.rings.replenish() || (left !== undefined && !(left > STARVED_MILLISECONDS))) return left;
+    return STARVED_MILLISECONDS;
   }
 
   /** The same, blocking this thread: `busy` spins, everything else sleeps in the kernel. For threads of their own. */
   waitBlocking(options: SocketWaitOptions = {}): boolean {
     const ready = this.#readiness(options.for ?? 'receive');
-    const woken = this.#kernelSocket.waitBlocking(ready, {
-      timeoutMilliseconds: options.timeoutMilliseconds ?? BUSY_TIMEOUT_MILLISECONDS,
-      how: options.strategy === 'busy' ? 'busy' : 'sleep',
-    });
-    return woken && !this.#closed;
+    const how = options.strategy === 'busy' ? 'busy' : 'sleep';
+    for (let left = options.timeoutMilliseconds ?? BUSY_TIMEOUT_MILLISECONDS; ; left -= STARVED_MILLISECONDS) {
+      const slice = this.#slice(left);
+      if (this.#kernelSocket.waitBlocking(ready, { timeoutMilliseconds: slice, how })) break;
+      if (slice === left || this.kernel.ended) return false;
+    }
+    return !this.#closed;
   }
 
   #readiness(what: 'receive' | 'send' | 'either'): () => boolean {

@@ -103,7 +103,7 @@ export class ThreadedSoftKernel implements SoftSystem {
     for (const socket of this.#sockets) socket.wake();
   }
 
-  /** @internal whether nothing will ever happen any more on its sockets */
+  /** Whether nothing will ever happen any more on its sockets. */
   get ended(): boolean {
     return this.#closed || this.#dead !== undefined;
   }
