@@ -10,6 +10,9 @@ import type { SoftKernel } from '../soft-kernel/soft-kernel.js';
 import { openSocket } from './open-socket.js';
 import type { PacketSocket } from './packet-socket.js';
 
+/** Where an endless loop is given up. */
+const MOST_PACKETS = 5_000_000;
+
 const MODES: readonly Mode[] = ['v4', 'v4-zc', 'xdp-copy', 'xdp-zc'];
 
 /** A device that always has packets, and one to forward to. */
@@ -166,4 +169,36 @@ async function live(mode: Mode, random: Random): Promise<void> {
     assert.ok(receivedWithin(socket, 200) > 0, `${story}: starves in the end`);
   }
   assert.ok(poolIsWhole(buffer), `${story}: frames are missing`);
+}
+
+for (const mode of [...MODES, 'v2', 'v3'] as const) {
+  test(`${mode}: the event loop runs although packets never cease: iterations end when they are aborted`, async () => {
+    await using kernel = await endless();
+    await using socket = await openSocket({ kernel, interface: 'in', mode, receive: 'all' });
+    const controller = new AbortController();
+    let packets = 0;
+    for await (const _ of socket.packets({ signal: controller.signal })) {
+      if (packets++ === 0) setTimeout(() => controller.abort(), 1);
+      if (packets === MOST_PACKETS) break;
+    }
+    assert.ok(packets > 0 && packets < MOST_PACKETS, `${packets} packets`);
+  });
+
+  for (const strategy of ['event', 'hybrid', 'busy'] as const) {
+    test(`${mode}: the event loop runs although packets never cease: loops that wait (${strategy})`, async () => {
+      await using kernel = await endless();
+      await using socket = await openSocket({ kernel, interface: 'in', mode, receive: 'all' });
+      const controller = new AbortController();
+      const batch = new PacketBatch(64);
+      let packets = 0;
+      const loop = async (): Promise<void> => {
+        while (packets < MOST_PACKETS && (await socket.wait({ strategy, signal: controller.signal }))) {
+          if (packets === 0) setTimeout(() => controller.abort(new Error('enough')), 1);
+          packets += socket.receive(batch);
+          socket.release(batch);
+        }
+      };
+      await assert.rejects(loop, /enough/);
+    });
+  }
 }
