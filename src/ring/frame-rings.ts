@@ -3,6 +3,7 @@ import type { Direction, SocketMaps } from '../kernel/contract.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import type { FrameSender, PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { PACKET_CONTINUES, PacketBatch } from './packet-batch.js';
+import { EINVAL, EMSGSIZE, RefusedPackets } from './refused-packets.js';
 import { RingCounters, type SocketRings } from './socket-rings.js';
 
 /** Bit 0 of a wake word: the kernel sleeps and wants a kick (XDP_RING_NEED_WAKEUP). */
@@ -61,6 +62,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
   readonly #copyList: Region;
   #originals: PacketBatch | undefined;
+  /** With outcomes: packets that can never be sent, until `completions`. */
+  readonly #refused: RefusedPackets | undefined;
   #closed = false;
   /** Largest packet the interface sends, in bytes; set once bound. */
   largestPacket = 65535;
@@ -69,6 +72,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     this.buffer = buffer;
     this.i32 = buffer.arena.i32;
     this.outcomes = outcomes;
+    this.#refused = outcomes ? new RefusedPackets() : undefined;
     this.#kicker = kicker;
     this.#wakeReceive = maps.wakeReceive >> 2;
     this.#wakeTransmit = maps.wakeTransmit >> 2;
@@ -314,7 +318,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
       flags[taken + parts - 1] = flags[taken + parts - 1]! & ~PACKET_CONTINUES; // nothing follows it in this batch
       const verdict = this.#prepare(batch, taken, parts, originals, list, copies);
       if (verdict === OUT_OF_FRAMES) break;
-      if (verdict === UNSENDABLE) {
+      if (verdict === TOO_LONG || verdict === MALFORMED) {
+        if (!this.#refuse(batch, taken, parts, verdict === TOO_LONG ? EMSGSIZE : EINVAL)) break;
         refused += parts;
       } else {
         copies += verdict;
@@ -343,7 +348,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
 
   /**
    * Makes one packet ready: replaces parts that lie elsewhere by frames of the buffer, and lists the copies to make.
-   * @returns copies listed, OUT_OF_FRAMES or UNSENDABLE (its frames are then among the originals)
+   * @returns copies listed, OUT_OF_FRAMES, TOO_LONG or MALFORMED
    */
   #prepare(
     batch: PacketBatch,
@@ -357,7 +362,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     const { pool, dataOffset, room } = this.buffer;
     const i32 = this.i32;
     let packet = 0;
-    let good = parts <= this.#mostParts;
+    let tooLong = parts > this.#mostParts;
+    let good = !tooLong;
     let foreign = 0;
     for (let i = first; i < first + parts; i++) {
       const at = offset[i]!;
@@ -368,12 +374,12 @@ export abstract class FrameRings implements SocketRings, FrameSender {
         if ((at & (this.#frameSize - 1)) + length > this.#frameSize) good = false;
       } else {
         foreign++;
+        if (length > room) tooLong = true;
         if (length > room || at < 0 || at + length > this.i32.length * 4) good = false;
       }
     }
     if (!good || packet > this.largestPacket) {
-      for (let i = first; i < first + parts; i++) originals.offset[originals.length++] = offset[i]!;
-      return UNSENDABLE;
+      return tooLong || packet > this.largestPacket ? TOO_LONG : MALFORMED;
     }
     const frames = pool.take(this.frames, 0, foreign, 'send');
     if (frames < foreign) {
@@ -395,7 +401,21 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     return foreign;
   }
 
+  /** Puts a packet that can never be sent where `completions` finds it, or else among the originals; false when it must wait. */
+  #refuse({ offset, size, flags, origin }: PacketBatch, first: number, parts: number, outcome: number): boolean {
+    const refused = this.#refused;
+    if (refused !== undefined && refused.room < parts) return false;
+    const originals = this.#originals!;
+    for (let i = first; i < first + parts; i++) {
+      if (refused === undefined) originals.offset[originals.length++] = offset[i]!;
+      else refused.add(offset[i]!, size[i]!, flags[i]!, outcome, origin ?? this);
+    }
+    return true;
+  }
+
   completions(batch: PacketBatch): number {
+    const refused = this.#refused?.take(batch) ?? 0;
+    if (refused > 0) return refused;
     const count = this.takeOutcomes(batch);
     this.counters.completed += count;
     if (count > 0) batch.origin = this;
@@ -418,6 +438,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     if (this.#closed) return;
     this.#closed = true;
     this.buffer.removeSender(this);
+    this.#refused?.releaseAll(this);
     for (;;) {
       const count = this.takeRemaining(this.frames, COPY_BATCH);
       if (count === 0) break;
@@ -428,7 +449,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
 }
 
 const OUT_OF_FRAMES = -1;
-const UNSENDABLE = -2;
+const TOO_LONG = -2;
+const MALFORMED = -3;
 
 /** The largest number of entries up to `limit` that ends with a whole packet. */
 export function wholePackets(batch: PacketBatch, limit: number): number {

@@ -242,6 +242,7 @@ export abstract class SlotRings implements SocketRings {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#transmit?.releaseRefused();
     this.#copies.close();
   }
 }
