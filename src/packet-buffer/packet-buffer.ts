@@ -1,6 +1,7 @@
 import { Arena, PAGE_BYTES, type Region } from '../arena/arena.js';
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type { MemoryRegistration } from '../kernel/contract.js';
+import { checkOptionNames } from '../options.js';
 import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
 
 /** Bytes in front of every packet that belong to the kernel, for XDP (S2; Linux XDP_PACKET_HEADROOM). */
@@ -24,6 +25,8 @@ export interface PacketBufferOptions {
   /** The arena to lie in; default the thread's own. */
   readonly arena?: Arena;
 }
+
+const OPTION_NAMES: readonly (keyof PacketBufferOptions)[] = ['frames', 'frameSize', 'headroom', 'sendFrames', 'arena'];
 
 /** Whoever sends frames of a buffer and gets them back from the kernel later: the rings of a socket. */
 export interface FrameSender {
@@ -87,6 +90,7 @@ export class PacketBuffer implements MemoryRegistration {
    * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
    */
   static create(options: PacketBufferOptions = {}): PacketBuffer {
+    checkOptionNames('packet buffer', options, OPTION_NAMES);
     const arena = options.arena ?? Arena.default();
     const frames = checkInteger('frames', options.frames ?? 4096, 8, 2 ** 20);
     const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? 2048, 2048, 65536);
@@ -160,10 +164,11 @@ export class PacketBuffer implements MemoryRegistration {
 
   /** A socket registers the buffer; `close` is refused until it lets go. */
   retain(): void {
-    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
+    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed', { remedy: 'make another' });
     this.#users++;
   }
 
+  /** A socket lets go of the buffer, which it had retained. */
   drop(): void {
     this.#users--;
   }

@@ -9,6 +9,7 @@ import type {
   RingRequest,
   SocketMaps,
 } from '../kernel/contract.js';
+import { checkBoolean, checkOptionNames } from '../options.js';
 import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker, type OwnershipViolation } from '../ring/ownership-checker.js';
 import type { SocketRings } from '../ring/socket-rings.js';
@@ -91,6 +92,7 @@ const DEFAULT_RETIRE_MILLISECONDS = 1;
  *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...
  */
 export async function openSocket(options: OpenSocketOptions, onClose?: () => Promise<void>): Promise<PacketSocket> {
+  checkOptions(options);
   const { kernel } = options;
   checkReceive(options.receive, 'receive');
   const info = await findInterface(kernel, options.interface);
@@ -133,6 +135,41 @@ const FATAL: ReadonlySet<string> = new Set([
   'NO_INTERFACE',
   'WRONG_STATE',
 ]);
+
+const OPTION_NAMES: readonly (keyof OpenSocketOptions)[] = [
+  'kernel',
+  'interface',
+  'receive',
+  'queue',
+  'mode',
+  'exclusive',
+  'onDowngrade',
+  'buffer',
+  'ring',
+  'blockSize',
+  'retireMilliseconds',
+  'ringFrameSize',
+  'outcomes',
+  'segments',
+  'checkOwnership',
+];
+
+function checkOptions(options: OpenSocketOptions): void {
+  checkOptionNames('openSocket', options, OPTION_NAMES);
+  const { kernel, onDowngrade, buffer } = options;
+  for (const name of ['exclusive', 'outcomes', 'segments'] as const) checkBoolean(name, options[name]);
+  if (typeof kernel?.socket !== 'function') {
+    throw new PacketError('INVALID_OPTION', `kernel: ${String(kernel)} is not a kernel`, {
+      remedy: 'make one with new SoftKernel(), or leave the option out for the Linux kernel',
+    });
+  }
+  if (onDowngrade !== undefined && typeof onDowngrade !== 'function') {
+    throw new PacketError('INVALID_OPTION', `onDowngrade: ${String(onDowngrade)} is not a function`);
+  }
+  if (buffer !== undefined && (typeof buffer !== 'object' || buffer === null)) {
+    throw new PacketError('INVALID_OPTION', `buffer: ${String(buffer)} is neither a PacketBuffer nor options for one`);
+  }
+}
 
 async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
   const all = await kernel.interfaces();
@@ -279,6 +316,8 @@ function checkBinding(mode: Mode, binding: Binding): void {
 
 function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer: PacketBuffer): RingRequest {
   const ring = checkPowerOfTwo('ring', options.ring ?? DEFAULT_RING, 8, 65536);
+  const { retireMilliseconds = DEFAULT_RETIRE_MILLISECONDS } = options;
+  checkInteger('retireMilliseconds', retireMilliseconds, 1, 60000);
   const receives = options.receive !== 'none';
   if (version === 'v4' || version === 'xdp') {
     const receive = receives ? ring : 0;
@@ -288,13 +327,17 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
   if (version === 'v2')
     return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize) };
   const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? DEFAULT_BLOCK_BYTES, 4096, 2 ** 26);
-  const retireMilliseconds = options.retireMilliseconds ?? DEFAULT_RETIRE_MILLISECONDS;
+  if (frameSize > blockSize) {
+    throw new PacketError('INVALID_OPTION', `ringFrameSize: ${frameSize} is more than blockSize ${blockSize}`, {
+      remedy: 'use larger blocks or smaller frames',
+    });
+  }
   return {
     receive: receives ? Math.max(4, Math.ceil((ring * frameSize) / blockSize)) : 0,
     transmit: ring,
     frameSize,
     blockSize,
-    retireMilliseconds: checkInteger('retireMilliseconds', retireMilliseconds, 1, 60000),
+    retireMilliseconds,
   };
 }
 

@@ -46,6 +46,7 @@ export interface SocketWaitOptions {
   readonly spinMicroseconds?: number;
   /** Default: no limit, except for `busy`: 1000. */
   readonly timeoutMilliseconds?: number;
+  /** Ends the wait: it rejects with the signal's reason. Not for `waitBlocking`. */
   readonly signal?: AbortSignal;
 }
 
@@ -78,15 +79,21 @@ function checkStrategy(strategy: string): void {
  * Made by `openSocket`. A socket belongs to one thread.
  */
 export class PacketSocket {
+  /** The kernel that it is a socket of; stays open when the socket is closed. */
   readonly kernel: Kernel;
+  /** Name of the interface. */
   readonly interface: string;
+  /** What was got of the modes asked for, and why not a better one. */
   readonly mode: SocketMode;
+  /** The queue pair it is bound to; undefined for all of them. */
   readonly queue: number | undefined;
   /** The arena's bytes: packets lie at the offsets that batches give. */
   readonly bytes: Uint8Array;
+  /** The frames: its own, closed with it, or the one given when it was opened. */
   readonly buffer: PacketBuffer;
   /** Largest packet that can be sent, in bytes with its Ethernet header. */
   readonly largestPacket: number;
+  /** The user side of its rings, with their `counters`. */
   readonly rings: SocketRings;
   readonly #kernelSocket: KernelSocket;
   readonly #ownsBuffer: boolean;
@@ -251,12 +258,18 @@ export class PacketSocket {
     }
   }
 
-  /** Changes what the socket receives, while traffic runs (Q4). */
+  /**
+   * Changes what the socket receives, while traffic runs (Q4). When it is refused, everything stays as it was.
+   *
+   * @throws PacketError SOCKET_CLOSED, INVALID_OPTION, WRONG_STATE on a socket that was opened to send only, RULES_UNSUPPORTED,
+   *   FLOW_TABLE_FULL, QUEUE_SHARED (zero-copy on the only queue)
+   */
   async steer(receive: Receive): Promise<void> {
     this.#expectOpen();
     await this.#kernelSocket.steer(receive);
   }
 
+  /** What was received, sent, copied, refused and lost so far, in packets. @throws PacketError SOCKET_CLOSED */
   async statistics(): Promise<SocketStatistics> {
     this.#expectOpen();
     const { received, sent, drops } = await this.#kernelSocket.statistics();
@@ -308,7 +321,7 @@ export class PacketSocket {
   }
 
   #expectOpen(): void {
-    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed', { remedy: 'open another' });
   }
 
   /**

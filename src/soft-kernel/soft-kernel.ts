@@ -9,6 +9,7 @@ import type {
   PacketVersion,
   WaitOptions,
 } from '../kernel/contract.js';
+import { checkBoolean } from '../options.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
 import { type WireSurroundings, wireStatistics } from '../wire/options.js';
@@ -149,10 +150,12 @@ export class SoftKernel implements SoftSystem {
   }
 
   async setLink(name: string, up: boolean): Promise<void> {
+    checkBoolean('up', up);
     this.device(name).driver.setLink(up);
   }
 
   async setStuck(name: string, queue: number, stuck: boolean): Promise<void> {
+    checkBoolean('stuck', stuck);
     const { driver } = this.device(name);
     if (!(driver instanceof NicDriver)) {
       throw new PacketError(

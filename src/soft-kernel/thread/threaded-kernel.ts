@@ -14,6 +14,7 @@ import type {
   SocketMaps,
   WaitOptions,
 } from '../../kernel/contract.js';
+import { checkOptionNames } from '../../options.js';
 import { NEED_WAKEUP } from '../../ring/frame-rings.js';
 import type { Receive } from '../../steering/rules.js';
 import type { NicOptions } from '../nic-options.js';
@@ -53,7 +54,14 @@ export class ThreadedSoftKernel implements SoftSystem {
   #dead: Error | undefined;
   #closed = false;
 
+  /** @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
   constructor(options: ThreadedSoftKernelOptions) {
+    checkOptionNames('ThreadedSoftKernel', options, ['host', 'arena', 'kernelBytes']);
+    if (typeof options.host?.start !== 'function') {
+      throw new PacketError('INVALID_OPTION', `host: ${String(options.host)} cannot start threads`, {
+        remedy: 'on Node: new ThreadedSoftKernel({ host: nodeThreads() })',
+      });
+    }
     this.arena = options.arena ?? Arena.default();
     this.#doorbellRegion = allocateDoorbell(this.arena);
     this.#doorbell = new Doorbell(this.arena, this.#doorbellRegion.offset);
