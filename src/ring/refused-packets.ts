@@ -55,9 +55,9 @@ export class RefusedPackets {
     return count;
   }
 
-  /** At the close: gives back what `completions` was not asked for. */
+  /** At the close: gives back what `completions` was not asked for, through the rings, which know what is theirs. */
   releaseAll(rings: SocketRings): void {
     const batch = new PacketBatch(MOST_ENTRIES);
-    while (this.take(batch) > 0) (batch.origin ?? rings).release(batch);
+    while (this.take(batch) > 0) rings.release(batch);
   }
 }

@@ -241,8 +241,8 @@ export abstract class SlotRings implements SocketRings {
 
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
     this.#transmit?.releaseRefused();
+    this.#closed = true;
     this.#copies.close();
   }
 }
