@@ -24,10 +24,12 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
  * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
  * `socket.mode` what it got and why each better one was refused.
  *
- * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
+ * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,
+ *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...
  */
 export async function openSocket(options: OpenSocketOptions): Promise<PacketSocket> {
-  const { kernel, napi } = options;
+  checkObject(options);
+  const { kernel, napi, ...others } = options;
   if (kernel !== undefined) return openWithNapi({ ...options, kernel });
   if (typeof options.interface !== 'string') {
     throw new PacketError('INVALID_OPTION', `interface: ${String(options.interface)} is not an interface name`);
@@ -36,11 +38,13 @@ export async function openSocket(options: OpenSocketOptions): Promise<PacketSock
   if (spec.kernel === 'linux') return openWithNapi({ ...options, kernel: await linuxKernel() });
   if (napi !== undefined) throw noNapi();
   const soft = new SoftKernel(
-    options.buffer !== undefined && 'arena' in options.buffer ? { arena: options.buffer.arena! } : {},
+    typeof options.buffer === 'object' && options.buffer !== null && 'arena' in options.buffer
+      ? { arena: options.buffer.arena! }
+      : {},
   );
   try {
     const { name } = await soft.addNic(await softNic(spec));
-    return await openOnKernel({ ...options, kernel: soft, interface: name }, () => soft.close());
+    return await openOnKernel({ ...others, kernel: soft, interface: name }, () => soft.close());
   } catch (error) {
     await soft.close();
     throw error;
@@ -51,7 +55,7 @@ export async function openSocket(options: OpenSocketOptions): Promise<PacketSock
 async function openWithNapi(options: KernelSocketOptions & { readonly napi?: NapiOptions }): Promise<PacketSocket> {
   const { napi, ...others } = options;
   if (napi === undefined) return openOnKernel(others);
-  if (options.kernel.name !== 'linux') throw noNapi();
+  if (options.kernel?.name !== 'linux') throw noNapi();
   const { withNapiSettings } = await import('../linux-kernel/napi-settings.js');
   const undo = withNapiSettings(options.interface, napi);
   try {
@@ -64,6 +68,11 @@ async function openWithNapi(options: KernelSocketOptions & { readonly napi?: Nap
 
 function noNapi(): PacketError {
   return new PacketError('INVALID_OPTION', 'napi: soft devices have no NAPI settings', { remedy: 'leave it out' });
+}
+
+function checkObject(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new PacketError('INVALID_OPTION', `openSocket: ${String(options)} is not an object with options`);
 }
 
 let linux: Promise<Kernel> | undefined;

@@ -1,6 +1,7 @@
 import { Arena, PAGE_BYTES, type Region } from '../arena/arena.js';
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type { MemoryRegistration } from '../kernel/contract.js';
+import { checkOptionNames } from '../options.js';
 import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
 
 /** Bytes in front of every packet that belong to the kernel, for XDP (S2; Linux XDP_PACKET_HEADROOM). */
@@ -26,6 +27,17 @@ export interface PacketBufferOptions {
   /** The arena to lie in; default the thread's own. */
   readonly arena?: Arena;
 }
+
+const OPTION_NAMES: readonly (keyof PacketBufferOptions)[] = ['frames', 'frameSize', 'headroom', 'sendFrames', 'arena'];
+
+/** Whoever sends frames of a buffer and gets them back from the kernel later: the rings of a socket. */
+export interface FrameSender {
+  /** Returns the frames that came back to the pool; how many. */
+  reclaim(): number;
+}
+
+/** Senders that `reclaim` asks at most: an empty pool must not cost more with thousands of sockets. */
+const SENDERS_ASKED = 8;
 
 /** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
 export interface PacketBufferShare extends MemoryRegistration {
@@ -57,6 +69,9 @@ export class PacketBuffer implements MemoryRegistration {
   readonly dataOffset: number;
   readonly pool: FramePool;
   readonly #region: Region | undefined;
+  /** Senders on this thread, and which of them is asked first the next time. */
+  readonly #senders: FrameSender[] = [];
+  #nextSender = 0;
   #users = 0;
   #closed = false;
 
@@ -80,6 +95,7 @@ export class PacketBuffer implements MemoryRegistration {
    * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
    */
   static create(options: PacketBufferOptions = {}): PacketBuffer {
+    checkOptionNames('packet buffer', options, OPTION_NAMES);
     const arena = options.arena ?? Arena.default();
     const frames = checkInteger('frames', options.frames ?? 4096, 8, 2 ** 20);
     const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? DEFAULT_FRAME_BYTES, 2048, 65536);
@@ -116,6 +132,31 @@ export class PacketBuffer implements MemoryRegistration {
     return this.pool.free(purpose);
   }
 
+  /** @internal rings of this thread begin to send frames of the buffer */
+  addSender(sender: FrameSender): void {
+    this.#senders.push(sender);
+  }
+
+  /** @internal */
+  removeSender(sender: FrameSender): void {
+    const at = this.#senders.indexOf(sender);
+    if (at >= 0) this.#senders.splice(at, 1);
+  }
+
+  /**
+   * @internal For when the pool is empty: frames that have been sent may lie in the rings of a socket that is not used at the
+   * moment. Asks the senders of this thread in turn, a few a call, until one has some; how many frames it was.
+   */
+  reclaim(): number {
+    const senders = this.#senders;
+    for (let asked = Math.min(senders.length, SENDERS_ASKED); asked > 0; asked--) {
+      if (this.#nextSender >= senders.length) this.#nextSender = 0;
+      const count = senders[this.#nextSender++]!.reclaim();
+      if (count > 0) return count;
+    }
+    return 0;
+  }
+
   /** Whether an arena offset lies in one of the frames. */
   contains(offset: number): boolean {
     return offset >= this.base && offset < this.base + this.frames * this.frameSize;
@@ -128,10 +169,11 @@ export class PacketBuffer implements MemoryRegistration {
 
   /** A socket registers the buffer; `close` is refused until it lets go. */
   retain(): void {
-    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
+    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed', { remedy: 'make another' });
     this.#users++;
   }
 
+  /** A socket lets go of the buffer, which it had retained. */
   drop(): void {
     this.#users--;
   }
