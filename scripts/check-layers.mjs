@@ -6,20 +6,23 @@ import { dirname, join, normalize, relative } from 'node:path';
 /** Folder of src -> folders it may import from, besides itself. The list reads from the ground up. */
 const ALLOWED = {
   errors: [],
+  suggestion: [],
+  options: ['errors', 'suggestion'],
   packet: ['errors'],
   'capture-file': ['errors', 'packet'],
   steering: ['errors', 'packet'],
   arena: ['errors'],
   kernel: ['arena', 'steering'],
-  'packet-buffer': ['errors', 'arena', 'kernel'],
+  'packet-buffer': ['errors', 'options', 'arena', 'kernel'],
   'packet-array': ['errors'],
   ring: ['errors', 'arena', 'kernel', 'packet', 'packet-array', 'packet-buffer'],
-  socket: ['errors', 'kernel', 'packet-buffer', 'ring', 'steering'],
-  wire: ['errors', 'arena', 'packet', 'capture-file'],
+  socket: ['errors', 'options', 'kernel', 'packet-buffer', 'ring', 'steering'],
+  wire: ['errors', 'options', 'arena', 'packet', 'capture-file'],
   nic: ['errors', 'arena', 'packet', 'steering', 'wire'],
   driver: ['errors', 'arena', 'nic', 'packet-array', 'steering'],
   'soft-kernel': [
     'errors',
+    'options',
     'arena',
     'driver',
     'kernel',
@@ -45,7 +48,19 @@ const ALLOWED = {
     'steering',
     'wire',
   ],
-  host: ['errors', 'arena', 'kernel', 'capture-file', 'linux-kernel', 'packet-buffer', 'soft-kernel', 'socket', 'wire'],
+  host: [
+    'errors',
+    'options',
+    'suggestion',
+    'arena',
+    'kernel',
+    'capture-file',
+    'linux-kernel',
+    'packet-buffer',
+    'soft-kernel',
+    'socket',
+    'wire',
+  ],
 };
 /** Folders that run on Node only; all others run in browsers, too. */
 const NODE_ONLY = new Set(['linux-kernel', 'host', 'cli', 'bench', 'index']);

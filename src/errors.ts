@@ -5,6 +5,7 @@
 export type ErrorCode =
   | 'INVALID_OPTION' // an argument is out of range; the message names option, value and allowed range
   | 'ARENA_EXHAUSTED' // no room left in the arena for a packet buffer or ring
+  | 'NO_FRAMES' // a packet buffer has no frame left to receive into
   | 'NO_INTERFACE'
   | 'NO_QUEUE'
   | 'INTERFACE_EXISTS'

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { packageVersion } from '../bench/environment.js';
 import { PacketError } from '../errors.js';
-import { didYouMean } from '../host/suggestion.js';
+import { didYouMean } from '../suggestion.js';
 
 /** A command: loaded when it is asked for, so that the others cost nothing. */
 interface Command {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
-import { didYouMean } from '../host/suggestion.js';
+import { didYouMean } from '../suggestion.js';
 
 /** The options of a command, as `node:util` takes them. */
 export type OptionTable = Readonly<Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }>>;

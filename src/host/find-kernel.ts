@@ -21,16 +21,20 @@ export interface FoundInterface {
  * @throws PacketError INVALID_OPTION
  */
 export async function findKernel(
-  { kernel, interface: name, buffer }: { kernel?: Kernel; interface: string; buffer?: object },
+  options: { readonly kernel?: Kernel; readonly interface: string; readonly buffer?: object },
   startSoft: (options: { readonly arena?: Arena }) => SoftSystem,
 ): Promise<FoundInterface> {
+  if (typeof options !== 'object' || options === null) {
+    throw new PacketError('INVALID_OPTION', `${String(options)} is not an object with options`);
+  }
+  const { kernel, interface: name, buffer } = options;
   if (kernel !== undefined) return { kernel, interface: name, release: undefined };
   if (typeof name !== 'string') {
     throw new PacketError('INVALID_OPTION', `interface: ${String(name)} is not an interface name`);
   }
   const spec = parseInterfaceSpec(name);
   if (spec.kernel === 'linux') return { kernel: await linuxKernel(), interface: name, release: undefined };
-  const arena = (buffer as { readonly arena?: Arena } | undefined)?.arena;
+  const arena = (buffer as { readonly arena?: Arena } | null | undefined)?.arena;
   const soft = startSoft(arena === undefined ? {} : { arena });
   try {
     const added = await soft.addNic(await softNic(spec));

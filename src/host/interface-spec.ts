@@ -1,12 +1,12 @@
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type { NicOptions } from '../soft-kernel/nic-options.js';
+import { didYouMean } from '../suggestion.js';
 import { listCapturedPackets } from '../wire/captured-packets.js';
 import type { GeneratorOptions } from '../wire/generator.js';
 import { checkNumber, checkRate } from '../wire/numbers.js';
 import type { NoWireOptions } from '../wire/options.js';
 import type { ReplayOptions } from '../wire/replay.js';
 import { readCapture } from './read-capture.js';
-import { didYouMean } from './suggestion.js';
 
 /** An interface as command lines and `openSocket` name it, taken apart. Nothing is opened yet. */
 export type InterfaceSpec = LinuxInterface | SoftInterface;

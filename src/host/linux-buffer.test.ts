@@ -29,12 +29,12 @@ test('two arenas share frames and pool', { skip }, async () => {
   assert.equal(theirs.u8[places[0]! + other.base], 0, 'a stale offset reads zeros');
   assert.equal(buffer.free('receive'), 0);
   buffer.retain();
-  assert.throws(() => buffer.reclaim(), { code: 'BUFFER_IN_USE' });
+  assert.throws(() => buffer.reset(), { code: 'BUFFER_IN_USE' });
   buffer.drop();
-  buffer.reclaim();
+  buffer.reset();
   assert.deepEqual([buffer.free('receive'), buffer.free('send')], [48, 16]);
   buffer.close();
-  assert.throws(() => buffer.reclaim(), { code: 'WRONG_STATE' });
+  assert.throws(() => buffer.reset(), { code: 'WRONG_STATE' });
   assert.deepEqual([mine.freeBytes, theirs.freeBytes], free);
 });
 

@@ -26,7 +26,7 @@ const KINDS: readonly string[] = ['4k', 'transparent-huge', 'huge'] satisfies re
  *
  * Frames and their pool are common to all processes, rings never are: each opens sockets of its own with it, on queues of its own. A
  * packet goes from one process to the other by its place, `offset - buffer.base`, and belongs to who was told last. A child that dies
- * takes the frames it held with it; once it has ended, `buffer.reclaim()` makes all frames free again. Processes that share a
+ * takes the frames it held with it; once it has ended, `buffer.reset()` makes all frames free again. Processes that share a
  * buffer trust each other with what is in it: nothing that one writes there makes another crash or leave the buffer.
  *
  * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED, MODE_UNSUPPORTED (no huge pages), UNSUPPORTED_PLATFORM, SYSTEM_CALL

@@ -24,11 +24,12 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
  * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
  * `socket.mode` what it got and why each better one was refused.
  *
- * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
+ * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,
+ *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...
  */
 export async function openSocket(options: OpenSocketOptions): Promise<PacketSocket> {
-  const { napi, ...common } = options;
   const found = await findKernel(options, (soft) => new SoftKernel(soft));
+  const { napi, ...common } = options;
   const undo: (() => void | Promise<void>)[] = found.release === undefined ? [] : [found.release];
   const release = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) await step();

@@ -10,6 +10,8 @@ export interface Kernel {
   readonly name: 'soft' | 'linux';
   /** The memory in which this kernel places rings and in which registered packet buffers must lie. */
   readonly arena: Arena;
+  /** Whether it was closed or its thread has died, where it has one: nothing will happen any more, and waits end at once. */
+  readonly ended?: boolean;
   /** The interfaces there are. */
   interfaces(): Promise<InterfaceInfo[]>;
   /** S1: makes a socket of a packet version. @throws PacketError MODE_UNSUPPORTED, NO_PRIVILEGE */

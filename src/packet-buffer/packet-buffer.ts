@@ -2,6 +2,7 @@ import { Arena, PAGE_BYTES, type Region } from '../arena/arena.js';
 import type { PageKind, PageSource } from '../arena/page-source.js';
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type { MemoryRegistration } from '../kernel/contract.js';
+import { checkOptionNames } from '../options.js';
 import { FramePool, type FramePurpose, framePoolBytes } from './frame-pool.js';
 
 /** Bytes in front of every packet that belong to the kernel, for XDP (S2; Linux XDP_PACKET_HEADROOM). */
@@ -29,6 +30,24 @@ export interface PacketBufferOptions {
   /** Pages of its own to lie on, in that arena; default the arena's ordinary ones. See `createLinuxBuffer`. */
   readonly pageSource?: PageSource;
 }
+
+const OPTION_NAMES: readonly (keyof PacketBufferOptions)[] = [
+  'frames',
+  'frameSize',
+  'headroom',
+  'sendFrames',
+  'arena',
+  'pageSource',
+];
+
+/** Whoever sends frames of a buffer and gets them back from the kernel later: the rings of a socket. */
+export interface FrameSender {
+  /** Returns the frames that came back to the pool; how many. */
+  reclaim(): number;
+}
+
+/** Senders that `reclaim` asks at most: an empty pool must not cost more with thousands of sockets. */
+const SENDERS_ASKED = 8;
 
 /** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
 export interface PacketBufferShare extends MemoryRegistration {
@@ -64,6 +83,9 @@ export class PacketBuffer implements MemoryRegistration {
   /** File descriptor for handing it to another process, where it was made to be shared; open until `close`. */
   readonly descriptor: number | undefined;
   readonly #free: (() => void) | undefined;
+  /** Senders on this thread, and which of them is asked first the next time. */
+  readonly #senders: FrameSender[] = [];
+  #nextSender = 0;
   #users = 0;
   #closed = false;
 
@@ -89,6 +111,7 @@ export class PacketBuffer implements MemoryRegistration {
    * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED, and as its page source
    */
   static create(options: PacketBufferOptions = {}): PacketBuffer {
+    checkOptionNames('packet buffer', options, OPTION_NAMES);
     const arena = options.arena ?? Arena.default();
     const frames = checkInteger('frames', options.frames ?? 4096, 8, 2 ** 20);
     const frameSize = checkPowerOfTwo('frameSize', options.frameSize ?? DEFAULT_FRAME_BYTES, 2048, 65536);
@@ -141,6 +164,31 @@ export class PacketBuffer implements MemoryRegistration {
     return this.pool.free(purpose);
   }
 
+  /** @internal rings of this thread begin to send frames of the buffer */
+  addSender(sender: FrameSender): void {
+    this.#senders.push(sender);
+  }
+
+  /** @internal */
+  removeSender(sender: FrameSender): void {
+    const at = this.#senders.indexOf(sender);
+    if (at >= 0) this.#senders.splice(at, 1);
+  }
+
+  /**
+   * @internal For when the pool is empty: frames that have been sent may lie in the rings of a socket that is not used at the
+   * moment. Asks the senders of this thread in turn, a few a call, until one has some; how many frames it was.
+   */
+  reclaim(): number {
+    const senders = this.#senders;
+    for (let asked = Math.min(senders.length, SENDERS_ASKED); asked > 0; asked--) {
+      if (this.#nextSender >= senders.length) this.#nextSender = 0;
+      const count = senders[this.#nextSender++]!.reclaim();
+      if (count > 0) return count;
+    }
+    return 0;
+  }
+
   /** Whether an arena offset lies in one of the frames. */
   contains(offset: number): boolean {
     return offset >= this.base && offset < this.base + this.frames * this.frameSize;
@@ -153,10 +201,11 @@ export class PacketBuffer implements MemoryRegistration {
 
   /** A socket registers the buffer; `close` is refused until it lets go. */
   retain(): void {
-    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
+    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed', { remedy: 'make another' });
     this.#users++;
   }
 
+  /** A socket lets go of the buffer, which it had retained. */
   drop(): void {
     this.#users--;
   }
@@ -167,7 +216,7 @@ export class PacketBuffer implements MemoryRegistration {
    *
    * @throws PacketError BUFFER_IN_USE while sockets of this thread are registered with it, WRONG_STATE
    */
-  reclaim(): void {
+  reset(): void {
     if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
     this.#expectUnused();
     this.pool.fill(this.base, this.frameSize, this.frames);

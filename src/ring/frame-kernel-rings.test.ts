@@ -15,7 +15,7 @@ class CopyMode extends RingPair {
 
   constructor(options: RingPairOptions) {
     super(options);
-    this.user.fill();
+    this.user.replenish();
   }
 
   /** Lists a packet of these parts; returns its bytes. */

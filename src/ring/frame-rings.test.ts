@@ -15,7 +15,7 @@ class Socket extends RingPair {
 
   constructor(options: RingPairOptions) {
     super(options);
-    this.user.fill();
+    this.user.replenish();
   }
 
   /** The device receives packets of these sizes, one frame each; their first word is their number. */
@@ -531,7 +531,7 @@ for (const version of FRAME_VERSIONS) {
 
   test(`${version}: a sender without receive ring, and a receiver without transmit ring`, () => {
     const sender = new RingPair({ version, receive: 0, fill: 0 });
-    sender.user.fill();
+    sender.user.replenish();
     const batch = new PacketBatch(4);
     assert.equal(sender.user.receive(batch), 0);
     assert.equal(sender.user.readable(), false);
@@ -542,7 +542,7 @@ for (const version of FRAME_VERSIONS) {
     assert.ok(sender.poolIsWhole());
 
     const receiver = new RingPair({ version, transmit: 0, completion: 0 });
-    receiver.user.fill();
+    receiver.user.replenish();
     receiver.user.allocate(batch, 4);
     batch.size.fill(60);
     assert.equal(receiver.user.send(batch), 0);

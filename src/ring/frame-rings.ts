@@ -1,8 +1,9 @@
 import type { Region } from '../arena/arena.js';
 import type { Direction, SocketMaps } from '../kernel/contract.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
-import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
+import type { FrameSender, PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { PACKET_CONTINUES, PACKET_METADATA, PacketBatch } from './packet-batch.js';
+import { EINVAL, EMSGSIZE, RefusedPackets } from './refused-packets.js';
 import { RingCounters, type SocketRings } from './socket-rings.js';
 
 /** Bit 0 of a wake word: the kernel sleeps and wants a kick (XDP_RING_NEED_WAKEUP). */
@@ -10,6 +11,8 @@ export const NEED_WAKEUP = 1;
 
 /** Most packets that one copying send moves: what fits the list in one page (12 bytes each). */
 const COPY_BATCH = 256;
+/** Frames that a receive ring may lack before it is filled up from the pool; a quarter of it where that is less. */
+const REFILL_FRAMES = 128;
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
 const CONTINUES = PACKET_CONTINUES;
@@ -36,7 +39,7 @@ export interface FrameRingsOptions {
  * The user side of rings whose descriptors name frames of a packet buffer (V4, AF_XDP): everything but the format. The format
  * classes move whole batches between ring and columns; the abstract methods are called once per batch.
  */
-export abstract class FrameRings implements SocketRings {
+export abstract class FrameRings implements SocketRings, FrameSender {
   readonly counters = new RingCounters();
   readonly buffer: PacketBuffer;
   protected readonly i32: Int32Array;
@@ -50,6 +53,9 @@ export abstract class FrameRings implements SocketRings {
   readonly #bytes: number;
   /** The frames in front, which are for receiving. */
   readonly #receiveBytes: number;
+  /** Most empty frames that the kernel can have; 0 for a socket that only sends. */
+  readonly #receiveEntries: number;
+  readonly #refillFrom: number;
   readonly #transmitEntries: number;
   /** Most frames of one packet. */
   readonly #mostParts: number;
@@ -60,6 +66,8 @@ export abstract class FrameRings implements SocketRings {
   /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
   readonly #copyList: Region;
   #originals: PacketBatch | undefined;
+  /** With outcomes: packets that can never be sent, until `completions`. */
+  readonly #refused: RefusedPackets | undefined;
   #closed = false;
   /** Largest packet the interface sends, in bytes; set once bound. */
   largestPacket = 65535;
@@ -69,17 +77,21 @@ export abstract class FrameRings implements SocketRings {
     this.i32 = buffer.arena.i32;
     this.outcomes = outcomes;
     this.metadata = transmitMetadata ? PACKET_METADATA : 0;
+    this.#refused = outcomes ? new RefusedPackets() : undefined;
     this.#kicker = kicker;
     this.#wakeReceive = maps.wakeReceive >> 2;
     this.#wakeTransmit = maps.wakeTransmit >> 2;
     this.#base = buffer.base;
     this.#bytes = buffer.frames * buffer.frameSize;
     this.#receiveBytes = (buffer.frames - buffer.sendFrames) * buffer.frameSize;
+    this.#receiveEntries = maps.receive === undefined ? 0 : (maps.fill ?? maps.receive).entries;
+    this.#refillFrom = Math.max(1, Math.min(REFILL_FRAMES, this.#receiveEntries >> 2));
     this.#transmitEntries = maps.transmit?.entries ?? 0;
     this.#mostParts = Math.min(MOST_PARTS, this.#transmitEntries);
     this.#frameMask = buffer.frameMask;
     this.#frameSize = buffer.frameSize;
     this.#copyList = buffer.arena.allocate(COPY_BATCH * 12);
+    if (this.#transmitEntries > 0 && !outcomes) buffer.addSender(this);
   }
 
   /** Moves received descriptors into the batch. */
@@ -103,25 +115,33 @@ export abstract class FrameRings implements SocketRings {
   receive(batch: PacketBatch): number {
     const counters = this.counters;
     counters.receiveCalls++;
+    // What the ring lacks when the program asks for more, it has not given back: it holds it, or has sent it elsewhere.
+    if (this.emptyRoom() >= this.#refillFrom && this.buffer.pool.free('receive') > 0) this.#fill();
     let count = this.takeReceived(batch);
-    if (count === 0 && (Atomics.load(this.i32, this.#wakeReceive) & NEED_WAKEUP) !== 0) {
+    if (count === 0) {
+      this.replenish();
+      if ((Atomics.load(this.i32, this.#wakeReceive) & NEED_WAKEUP) === 0) return 0;
       counters.kicks++;
       this.#kicker.kick('receive');
       count = this.takeReceived(batch);
+      if (count === 0) return 0;
     }
-    if (count === 0) return 0;
     counters.received += count;
     batch.origin = this;
-    // Frames that were moved elsewhere (sent) leave room; keep the ring filled from the pool, in batches.
-    if (this.emptyRoom() - count >= count) this.fill();
     return count;
   }
 
+  replenish(): boolean {
+    if (this.emptyRoom() === 0) return true; // also where there is no ring
+    const { buffer } = this;
+    if (buffer.pool.free('receive') > 0 || buffer.reclaim() > 0) this.#fill();
+    return this.emptyRoom() < this.#receiveEntries;
+  }
+
   /** Posts free frames until the ring is full or the pool is empty. */
-  fill(): void {
+  #fill(): void {
     for (;;) {
-      const room = this.emptyRoom();
-      const wanted = Math.min(room, COPY_BATCH);
+      const wanted = Math.min(this.emptyRoom(), COPY_BATCH);
       if (wanted === 0) return;
       const count = this.buffer.pool.take(this.frames, 0, wanted, 'receive');
       if (count > 0) this.postEmpty(this.frames, 0, count);
@@ -191,7 +211,8 @@ export abstract class FrameRings implements SocketRings {
     const pool = this.buffer.pool;
     const wanted = Math.max(0, Math.min(count, batch.capacity)) | 0;
     let taken = pool.take(offset, 0, wanted, 'send');
-    if (taken < wanted && !this.outcomes && this.#reap() > 0) taken += pool.take(offset, taken, wanted - taken, 'send');
+    if (taken < wanted && (this.reclaim() > 0 || this.buffer.reclaim() > 0))
+      taken += pool.take(offset, taken, wanted - taken, 'send');
     const start = this.buffer.dataOffset;
     const room = this.buffer.room;
     for (let i = 0; i < taken; i++) {
@@ -207,7 +228,7 @@ export abstract class FrameRings implements SocketRings {
   send(batch: PacketBatch): number {
     const counters = this.counters;
     counters.sendCalls++;
-    if (!this.outcomes) this.#reap();
+    this.reclaim();
     let count = batch.length;
     const room = this.transmitRoom();
     if (count > room) count = wholePackets(batch, room) || this.#tooLongForRing(batch, room);
@@ -235,8 +256,9 @@ export abstract class FrameRings implements SocketRings {
     return last + 1;
   }
 
-  /** Returns what came back from sending to the pool. */
-  #reap(): number {
+  /** Returns what came back from sending to the pool, unless the program wants to hear of it (I9). Returns how many frames. */
+  reclaim(): number {
+    if (this.outcomes) return 0;
     let total = 0;
     for (;;) {
       const count = this.takeCompleted(this.frames, COPY_BATCH);
@@ -302,7 +324,8 @@ export abstract class FrameRings implements SocketRings {
       flags[taken + parts - 1] = flags[taken + parts - 1]! & ~PACKET_CONTINUES; // nothing follows it in this batch
       const verdict = this.#prepare(batch, taken, parts, originals, list, copies);
       if (verdict === OUT_OF_FRAMES) break;
-      if (verdict === UNSENDABLE) {
+      if (verdict === TOO_LONG || verdict === MALFORMED) {
+        if (!this.#refuse(batch, taken, parts, verdict === TOO_LONG ? EMSGSIZE : EINVAL)) break;
         refused += parts;
       } else {
         copies += verdict;
@@ -331,7 +354,7 @@ export abstract class FrameRings implements SocketRings {
 
   /**
    * Makes one packet ready: replaces parts that lie elsewhere by frames of the buffer, and lists the copies to make.
-   * @returns copies listed, OUT_OF_FRAMES or UNSENDABLE (its frames are then among the originals)
+   * @returns copies listed, OUT_OF_FRAMES, TOO_LONG or MALFORMED
    */
   #prepare(
     batch: PacketBatch,
@@ -345,7 +368,8 @@ export abstract class FrameRings implements SocketRings {
     const { pool, dataOffset, room } = this.buffer;
     const i32 = this.i32;
     let packet = 0;
-    let good = parts <= this.#mostParts;
+    let tooLong = parts > this.#mostParts;
+    let good = !tooLong;
     let foreign = 0;
     for (let i = first; i < first + parts; i++) {
       const at = offset[i]!;
@@ -356,12 +380,12 @@ export abstract class FrameRings implements SocketRings {
         if ((at & (this.#frameSize - 1)) + length > this.#frameSize) good = false;
       } else {
         foreign++;
+        if (length > room) tooLong = true;
         if (length > room || at < 0 || at + length > this.i32.length * 4) good = false;
       }
     }
     if (!good || packet > this.largestPacket) {
-      for (let i = first; i < first + parts; i++) originals.offset[originals.length++] = offset[i]!;
-      return UNSENDABLE;
+      return tooLong || packet > this.largestPacket ? TOO_LONG : MALFORMED;
     }
     const frames = pool.take(this.frames, 0, foreign, 'send');
     if (frames < foreign) {
@@ -384,7 +408,21 @@ export abstract class FrameRings implements SocketRings {
     return foreign;
   }
 
+  /** Puts a packet that can never be sent where `completions` finds it, or else among the originals; false when it must wait. */
+  #refuse({ offset, size, flags, origin }: PacketBatch, first: number, parts: number, outcome: number): boolean {
+    const refused = this.#refused;
+    if (refused !== undefined && refused.room < parts) return false;
+    const originals = this.#originals!;
+    for (let i = first; i < first + parts; i++) {
+      if (refused === undefined) originals.offset[originals.length++] = offset[i]!;
+      else refused.add(offset[i]!, size[i]!, flags[i]!, outcome, origin ?? this);
+    }
+    return true;
+  }
+
   completions(batch: PacketBatch): number {
+    const refused = this.#refused?.take(batch) ?? 0;
+    if (refused > 0) return refused;
     const count = this.takeOutcomes(batch);
     this.counters.completed += count;
     if (count > 0) batch.origin = this;
@@ -406,6 +444,8 @@ export abstract class FrameRings implements SocketRings {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.buffer.removeSender(this);
+    this.#refused?.releaseAll(this);
     for (;;) {
       const count = this.takeRemaining(this.frames, COPY_BATCH);
       if (count === 0) break;
@@ -416,7 +456,8 @@ export abstract class FrameRings implements SocketRings {
 }
 
 const OUT_OF_FRAMES = -1;
-const UNSENDABLE = -2;
+const TOO_LONG = -2;
+const MALFORMED = -3;
 
 /** The largest number of entries up to `limit` that ends with a whole packet. */
 export function wholePackets(batch: PacketBatch, limit: number): number {

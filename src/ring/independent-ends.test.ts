@@ -20,14 +20,14 @@ for (const from of FRAME_VERSIONS) {
   for (const to of FRAME_VERSIONS) {
     test(`empty frames posted in a ${from} ring carry packets to a ${to} ring (as XDP redirect does)`, () => {
       const [a, b] = sockets(from, to);
-      a.user.fill();
+      a.user.replenish();
       const array = new PacketArray(16);
       assert.equal(a.kernel.receive!.populate(array, 5), 5);
       const addresses = [...array.address.subarray(0, 5)];
       array.length.set([60, 61, 62, 63, 64]);
       array.flags.set([0, CONTINUES, 0, 0, 0]);
       array.advance(5);
-      if (to === 'v4') b.user.fill(); // a V4 descriptor carries frames both ways: there must be one to write to
+      if (to === 'v4') b.user.replenish(); // a V4 descriptor carries frames both ways: there must be one to write to
       b.kernel.receive!.populate(new PacketArray(16), 5);
       b.kernel.receive!.flush(array, 5);
       const batch = new PacketBatch(16);
@@ -47,7 +47,7 @@ for (const from of FRAME_VERSIONS) {
       a.user.send(batch);
       const array = new PacketArray(16);
       assert.equal(a.kernel.transmit!.populate(array, 16), 4);
-      if (to === 'v4') b.user.fill();
+      if (to === 'v4') b.user.replenish();
       b.kernel.receive!.populate(new PacketArray(16), 4);
       array.advance(4);
       b.kernel.receive!.flush(array, 4);
@@ -67,7 +67,7 @@ for (const from of FRAME_VERSIONS) {
     assert.equal(pool.outstanding, 0);
     assert.equal(array.room, 16);
     const pair = new RingPair({ version: from, arena });
-    pair.user.fill();
+    pair.user.replenish();
     assert.equal(pair.kernel.receive!.populate(array, 16), 16);
     for (let i = array.start; i !== array.end; i++) assert.ok(pair.buffer.contains(array.address[i & array.mask]!));
   });

@@ -85,6 +85,10 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     this.inner.largestPacket = bytes;
   }
 
+  replenish(): boolean {
+    return this.inner.replenish();
+  }
+
   readable(): boolean {
     return this.inner.readable();
   }

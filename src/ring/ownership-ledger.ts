@@ -196,8 +196,11 @@ export class OwnershipLedger {
     this.#last[frame] = site;
     this.#sentBy[frame] = sender;
     this.#sentOffset[frame] = offset;
-    this.#sentBytes[frame] = bytes;
-    this.#sentSum[frame] = checksum(this.buffer.arena.u8, offset, bytes);
+    // A packet that can never be sent may claim any length.
+    const frameEnd = (offset & this.buffer.frameMask) + this.buffer.frameSize;
+    const inside = Math.max(0, Math.min(bytes, frameEnd - offset));
+    this.#sentBytes[frame] = inside;
+    this.#sentSum[frame] = checksum(this.buffer.arena.u8, offset, inside);
   }
 
   /** A sent frame came back: its bytes should be those that were sent. */

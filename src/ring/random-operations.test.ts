@@ -51,7 +51,7 @@ class Session {
       firstIndex: random.pick([0, 0x7fffffff - random.below(100), -random.below(100)]),
     });
     this.batch = new PacketBatch(random.between(MOST_FRAMES_OF_A_PACKET, 40));
-    this.pair.user.fill();
+    this.pair.user.replenish();
   }
 
   get i32(): Int32Array {

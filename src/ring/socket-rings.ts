@@ -25,12 +25,24 @@ export interface SocketRings {
   allocate(batch: PacketBatch, count: number): number;
   /**
    * Posts the first n packets of the batch, compacts the batch to the remainder and returns n; short when the ring is full.
-   * Moves frames of its own buffer, copies others (and gives those back to where they came from). A packet that could never
-   * be sent (too long, outside the buffer) is counted, given back and skipped.
+   * Moves frames of its own buffer, copies others (and gives those back to where they came from): what lies anywhere in the arena
+   * can be sent. A packet that can never be sent (empty, longer than the interface or a frame takes, across the end of a frame, outside
+   * the arena; on V2 and V3 also shorter than an Ethernet header, 14 bytes) is part of n, counted as `unsendable`, and
+   * given back; with outcomes asked for, `completions` gives it back.
    */
   send(batch: PacketBatch): number;
-  /** With outcomes asked for at opening: frames that came back from sending, theirs to release or send again (I9). */
+  /**
+   * With outcomes asked for at opening: packets that came back from sending, theirs to release or send again (I9). Each entry that
+   * `send` has counted comes back once. Those that could never be sent come first, with errno EMSGSIZE (90, too long) or EINVAL
+   * (22) on every ring format, and lie where they lay. The batch must be empty.
+   */
   completions(batch: PacketBatch): number;
+  /**
+   * Posts free frames where the receive ring has room for them; before a wait. `receive` does so by itself.
+   *
+   * @returns false when the kernel has no frame to receive into, because the buffer has none free: nothing can arrive
+   */
+  replenish(): boolean;
   /** Whether `receive` would find something. */
   readable(): boolean;
   /** Whether `send` would take something. */

@@ -11,8 +11,8 @@ import type {
   RingRequest,
   SocketMaps,
 } from '../kernel/contract.js';
+import { checkBoolean, checkOptionNames } from '../options.js';
 import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
-import { FrameRings } from '../ring/frame-rings.js';
 import { OwnershipChecker, type OwnershipViolation } from '../ring/ownership-checker.js';
 import type { SocketRings } from '../ring/socket-rings.js';
 import { V2Rings } from '../ring/v2/user.js';
@@ -39,7 +39,10 @@ export interface OpenSocketOptions {
   readonly exclusive?: boolean;
   /** Told for each rung that was refused, before the socket is used. Throw to give up. */
   readonly onDowngrade?: (refused: RefusedMode) => void;
-  /** The packet buffer to use, perhaps with other sockets; or how to make one of its own. */
+  /**
+   * The packet buffer to use, perhaps with other sockets; or how to make one of its own. A V4 or AF_XDP socket that receives takes
+   * up to `ring` of its frames at once.
+   */
   readonly buffer?: PacketBuffer | PacketBufferOptions;
   /** Descriptors (V2: frames) of each ring, a power of two from 8 to 65536; default 1024. */
   readonly ring?: number;
@@ -102,9 +105,11 @@ const DEFAULT_RETIRE_MILLISECONDS = 1;
  * `socket.mode` what it got and why each better one was refused.
  *
  * @param onClose called when the socket has been closed, for what it alone has used
- * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION, ...
+ * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,
+ *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...
  */
 export async function openSocket(options: OpenSocketOptions, onClose?: () => Promise<void>): Promise<PacketSocket> {
+  checkOptions(options);
   const { kernel } = options;
   checkReceive(options.receive, 'receive');
   const info = await findInterface(kernel, options.interface);
@@ -140,7 +145,52 @@ export async function openSocket(options: OpenSocketOptions, onClose?: () => Pro
 }
 
 /** Problems that no other mode would cure. */
-const FATAL: ReadonlySet<string> = new Set(['INVALID_OPTION', 'ARENA_EXHAUSTED', 'NO_INTERFACE', 'WRONG_STATE']);
+const FATAL: ReadonlySet<string> = new Set([
+  'INVALID_OPTION',
+  'ARENA_EXHAUSTED',
+  'NO_FRAMES',
+  'NO_INTERFACE',
+  'WRONG_STATE',
+]);
+
+const OPTION_NAMES: readonly (keyof OpenSocketOptions)[] = [
+  'kernel',
+  'interface',
+  'receive',
+  'queue',
+  'mode',
+  'exclusive',
+  'onDowngrade',
+  'buffer',
+  'ring',
+  'blockSize',
+  'retireMilliseconds',
+  'ringFrameSize',
+  'outcomes',
+  'segments',
+  'allowCutoff',
+  'transmitChecksums',
+  'busyPoll',
+  'checkOwnership',
+];
+
+function checkOptions(options: OpenSocketOptions): void {
+  checkOptionNames('openSocket', options, OPTION_NAMES);
+  const { kernel, onDowngrade, buffer } = options;
+  const switches = ['exclusive', 'outcomes', 'segments', 'allowCutoff', 'transmitChecksums'] as const;
+  for (const name of switches) checkBoolean(name, options[name]);
+  if (typeof kernel?.socket !== 'function') {
+    throw new PacketError('INVALID_OPTION', `kernel: ${String(kernel)} is not a kernel`, {
+      remedy: 'make one with new SoftKernel(), or leave the option out for the Linux kernel',
+    });
+  }
+  if (onDowngrade !== undefined && typeof onDowngrade !== 'function') {
+    throw new PacketError('INVALID_OPTION', `onDowngrade: ${String(onDowngrade)} is not a function`);
+  }
+  if (buffer !== undefined && (typeof buffer !== 'object' || buffer === null)) {
+    throw new PacketError('INVALID_OPTION', `buffer: ${String(buffer)} is neither a PacketBuffer nor options for one`);
+  }
+}
 
 /** @throws PacketError NO_INTERFACE */
 export async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
@@ -190,6 +240,18 @@ function makeBuffer({ buffer }: OpenSocketOptions, kernel: Kernel): { buffer: Pa
   return { buffer: PacketBuffer.create({ arena: kernel.arena, ...buffer }), owns: true };
 }
 
+function noFrames({ frames, sendFrames }: PacketBuffer): PacketError {
+  return new PacketError(
+    'NO_FRAMES',
+    `the packet buffer has none of its ${frames - sendFrames} frames for receiving left: this socket would receive nothing`,
+    {
+      remedy:
+        'make the buffer with more frames (every socket on it takes as many as its ring has), use smaller rings, ' +
+        "or open with receive: 'none'",
+    },
+  );
+}
+
 async function openInMode(
   mode: Mode,
   options: OpenSocketOptions,
@@ -218,7 +280,7 @@ async function openInMode(
     const maps = await kernelSocket.map();
     rings = makeRings(version, maps, kernelSocket, buffer, options, request);
     // The ring is filled before the driver sees it: some never look again at one that was empty (reference, trait 1).
-    if (rings instanceof FrameRings) rings.fill();
+    rings.replenish();
     const binding = await kernelSocket.bind({
       interface: options.interface,
       ...(options.queue !== undefined && { queue: checkInteger('queue', options.queue, 0, 65535) }),
@@ -228,6 +290,8 @@ async function openInMode(
       ...(options.allowCutoff !== undefined && { allowCutoff: options.allowCutoff }),
     });
     checkBinding(mode, binding);
+    // Not before: a rung that is refused anyway, perhaps while others are opening sockets, needs no frames.
+    if (!rings.replenish()) throw noFrames(buffer);
     rings.largestPacket = binding.largestPacket;
     return new PacketSocket({
       kernel,
@@ -300,6 +364,8 @@ function checkBinding(mode: Mode, binding: Binding): void {
 
 function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer: PacketBuffer): RingRequest {
   const ring = checkPowerOfTwo('ring', options.ring ?? DEFAULT_RING, 8, 65536);
+  const { retireMilliseconds = DEFAULT_RETIRE_MILLISECONDS } = options;
+  checkInteger('retireMilliseconds', retireMilliseconds, 1, 60000);
   const receives = options.receive !== 'none';
   if (version === 'v4' || version === 'xdp') {
     const receive = receives ? ring : 0;
@@ -309,13 +375,17 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
   if (version === 'v2')
     return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize) };
   const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? DEFAULT_BLOCK_BYTES, 4096, 2 ** 26);
-  const retireMilliseconds = options.retireMilliseconds ?? DEFAULT_RETIRE_MILLISECONDS;
+  if (frameSize > blockSize) {
+    throw new PacketError('INVALID_OPTION', `ringFrameSize: ${frameSize} is more than blockSize ${blockSize}`, {
+      remedy: 'use larger blocks or smaller frames',
+    });
+  }
   return {
     receive: receives ? Math.max(4, Math.ceil((ring * frameSize) / blockSize)) : 0,
     transmit: ring,
     frameSize,
     blockSize,
-    retireMilliseconds: checkInteger('retireMilliseconds', retireMilliseconds, 1, 60000),
+    retireMilliseconds,
   };
 }
 

@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.js';
 import type { Binding, BusyPoll, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
+import { eventLoop, eventLoopIsDue } from '../kernel/event-loop.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
 import { PACKET_TRUNCATED, PacketBatch } from '../ring/packet-batch.js';
@@ -48,6 +49,7 @@ export interface SocketWaitOptions {
   readonly spinMicroseconds?: number;
   /** Default: no limit, except for `busy`: 1000. */
   readonly timeoutMilliseconds?: number;
+  /** Ends the wait: it rejects with the signal's reason. Not for `waitBlocking`. */
   readonly signal?: AbortSignal;
 }
 
@@ -66,23 +68,39 @@ export interface Packet {
 
 const SPIN_MICROSECONDS = 50;
 const BUSY_TIMEOUT_MILLISECONDS = 1000;
+/** How often a wait looks for free frames while the kernel has none of this socket's: no event tells of them. */
+const STARVED_MILLISECONDS = 1;
+
+/** Packets of an iteration between looks at the clock, a power of two. */
+const PACKETS_PER_LOOK = 8;
+
+function checkStrategy(strategy: string): void {
+  if (strategy === 'event' || strategy === 'hybrid' || strategy === 'busy') return;
+  throw new PacketError('INVALID_OPTION', `strategy: ${String(strategy)} is not one of event, hybrid, busy`);
+}
 
 /**
  * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7). The fast door works on batches and never throws; the friendly door iterates over packets.
  * Made by `openSocket`. A socket belongs to one thread.
  */
 export class PacketSocket {
+  /** The kernel that it is a socket of; stays open when the socket is closed. */
   readonly kernel: Kernel;
+  /** Name of the interface. */
   readonly interface: string;
+  /** What was got of the modes asked for, and why not a better one. */
   readonly mode: SocketMode;
+  /** The queue pair it is bound to; undefined for all of them. */
   readonly queue: number | undefined;
   /** The arena's bytes: packets lie at the offsets that batches give. */
   readonly bytes: Uint8Array;
+  /** The frames: its own, closed with it, or the one given when it was opened. */
   readonly buffer: PacketBuffer;
   /** Largest packet that can be sent, in bytes with its Ethernet header. */
   readonly largestPacket: number;
   /** Busy polling as it was granted; undefined where it was not asked for. */
   readonly busyPoll: BusyPoll | undefined;
+  /** The user side of its rings, with their `counters`. */
   readonly rings: SocketRings;
   readonly #kernelSocket: KernelSocket;
   readonly #ownsBuffer: boolean;
@@ -90,6 +108,9 @@ export class PacketSocket {
   readonly #transmitChecksums: boolean;
   #closed = false;
   #closing: Promise<void> | undefined;
+  readonly #readable = (): boolean => this.#closed || this.rings.readable();
+  readonly #writable = (): boolean => this.#closed || this.rings.writable();
+  readonly #either = (): boolean => this.#closed || this.rings.readable() || this.rings.writable();
 
   /** @internal use `openSocket` */
   constructor(parts: {
@@ -191,57 +212,103 @@ export class PacketSocket {
   }
 
   /**
-   * Waits until there is something to receive (or room to send). Does not block the event loop, unless asked to (`busy`).
+   * Waits until there is something to receive (or room to send). Does not block the event loop, unless asked to (`busy`): a loop
+   * that waits before each `receive` lets timers and signals run every millisecond even when packets never cease. One that
+   * waits only after an empty `receive` may never get there.
    *
    * @returns whether there is; false when the time is over or the socket was closed
-   * @throws the signal's reason when it is aborted
+   * @throws the signal's reason when it is aborted; PacketError INVALID_OPTION; on Linux NO_INTERFACE when the interface vanishes
    */
   async wait(options: SocketWaitOptions = {}): Promise<boolean> {
-    const { strategy = 'event', timeoutMilliseconds, signal } = options;
+    const { strategy = 'event', signal } = options;
     signal?.throwIfAborted();
-    const ready = this.#readiness(options.for ?? 'receive');
-    if (ready()) return !this.#closed;
-    if (strategy === 'busy') return this.waitBlocking(options);
+    const ready = this.#readiness(options.for);
+    checkStrategy(strategy);
+    if (!ready()) {
+      const woken = strategy === 'busy' ? this.waitBlocking(options) : await this.#sleep(ready, options);
+      if (!woken) return false;
+    }
+    if (eventLoopIsDue()) {
+      await eventLoop();
+      signal?.throwIfAborted();
+    }
+    return !this.#closed;
+  }
+
+  async #sleep(ready: () => boolean, options: SocketWaitOptions): Promise<boolean> {
+    const { strategy, timeoutMilliseconds, signal } = options;
     const spinNanoseconds = strategy === 'hybrid' ? (options.spinMicroseconds ?? SPIN_MICROSECONDS) * 1000 : 0;
-    const woken = await this.#kernelSocket.wait(ready, { timeoutMilliseconds, signal, spinNanoseconds });
-    return woken && !this.#closed;
-  }
-
-  /** The same, blocking this thread: `busy` spins, everything else sleeps in the kernel. For threads of their own. */
-  waitBlocking(options: SocketWaitOptions = {}): boolean {
-    const ready = this.#readiness(options.for ?? 'receive');
-    const woken = this.#kernelSocket.waitBlocking(ready, {
-      timeoutMilliseconds: options.timeoutMilliseconds ?? BUSY_TIMEOUT_MILLISECONDS,
-      how: options.strategy === 'busy' ? 'busy' : 'sleep',
-    });
-    return woken && !this.#closed;
-  }
-
-  #readiness(what: 'receive' | 'send' | 'either'): () => boolean {
-    const { rings } = this;
-    switch (what) {
-      case 'receive':
-        return () => this.#closed || rings.readable();
-      case 'send':
-        return () => this.#closed || rings.writable();
-      case 'either':
-        return () => this.#closed || rings.readable() || rings.writable();
+    for (let left = timeoutMilliseconds; ; ) {
+      const slice = this.#slice(left);
+      if (await this.#kernelSocket.wait(ready, { timeoutMilliseconds: slice, signal, spinNanoseconds })) return true;
+      if (slice === left || this.kernel.ended) return false;
+      if (left !== undefined) left -= STARVED_MILLISECONDS;
     }
   }
 
-  /** Changes what the socket receives, while traffic runs (Q4). */
+  /** The part of a wait after which to look again; all of it, unless the socket waits for frames to receive into. */
+  #slice<Time extends number | undefined>(left: Time): Time | number {
+    if (this.#closed || this.rings.replenish() || (left !== undefined && !(left > STARVED_MILLISECONDS))) return left;
+    return STARVED_MILLISECONDS;
+  }
+
+  /**
+   * The same, blocking this thread: `busy` spins, everything else sleeps in the kernel. For threads of their own. Without a time-out
+   * it waits for 1000 milliseconds; the signal is not looked at.
+   *
+   * @returns whether there is something; false when the time is over or the socket was closed
+   * @throws PacketError INVALID_OPTION; on Linux NO_INTERFACE when the interface vanishes
+   */
+  waitBlocking(options: SocketWaitOptions = {}): boolean {
+    const ready = this.#readiness(options.for);
+    checkStrategy(options.strategy ?? 'event');
+    const how = options.strategy === 'busy' ? 'busy' : 'sleep';
+    for (let left = options.timeoutMilliseconds ?? BUSY_TIMEOUT_MILLISECONDS; ; left -= STARVED_MILLISECONDS) {
+      const slice = this.#slice(left);
+      if (this.#kernelSocket.waitBlocking(ready, { timeoutMilliseconds: slice, how })) break;
+      if (slice === left || this.kernel.ended) return false;
+    }
+    return !this.#closed;
+  }
+
+  #readiness(what: 'receive' | 'send' | 'either' = 'receive'): () => boolean {
+    switch (what) {
+      case 'receive':
+        return this.#readable;
+      case 'send':
+        return this.#writable;
+      case 'either':
+        return this.#either;
+      default:
+        throw new PacketError('INVALID_OPTION', `for: ${String(what)} is not one of receive, send, either`);
+    }
+  }
+
+  /**
+   * Changes what the socket receives, while traffic runs (Q4). When it is refused, everything stays as it was.
+   *
+   * @throws PacketError SOCKET_CLOSED, INVALID_OPTION, WRONG_STATE on a socket that was opened to send only, RULES_UNSUPPORTED,
+   *   FLOW_TABLE_FULL, QUEUE_SHARED (zero-copy on the only queue)
+   */
   async steer(receive: Receive): Promise<void> {
     this.#expectOpen();
     await this.#kernelSocket.steer(receive);
   }
 
+  /** What was received, sent, copied, refused and lost so far, in packets. @throws PacketError SOCKET_CLOSED */
   async statistics(): Promise<SocketStatistics> {
     this.#expectOpen();
     const { received, sent, drops, systemCalls = 0 } = await this.#kernelSocket.statistics();
     return { ...this.rings.counters, kernelReceived: received, kernelSent: sent, systemCalls, drops };
   }
 
-  /** Iterates over received packets until the socket is closed or the signal is aborted. Frames go back by themselves. */
+  /**
+   * Iterates over received packets until the socket is closed or the signal is aborted, without an error. Frames go back by
+   * themselves. However many packets there are, the event loop runs about every millisecond.
+   *
+   * @param options `batch`: most packets taken from the ring at a time, 1 to 65536; default 64
+   * @throws PacketError INVALID_OPTION; on Linux NO_INTERFACE when the interface vanishes
+   */
   async *packets(
     options: { readonly signal?: AbortSignal; readonly batch?: number } = {},
   ): AsyncGenerator<Packet, void, void> {
@@ -267,6 +334,7 @@ export class PacketSocket {
           packet.data = this.bytes.subarray(packet.offset, packet.offset + packet.size);
           packet.time = batch.seconds[i]! + batch.nanoseconds[i]! / 1e9;
           yield packet;
+          if ((i & (PACKETS_PER_LOOK - 1)) === 0 && eventLoopIsDue()) await eventLoop();
           if (signal?.aborted) return;
         }
         this.release(batch);
@@ -281,7 +349,7 @@ export class PacketSocket {
   }
 
   #expectOpen(): void {
-    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed', { remedy: 'open another' });
   }
 
   /**

@@ -4,6 +4,7 @@ import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import { Classifier } from '../nic/classifier.js';
 import type { RssOptions } from '../nic/rss.js';
 import { type InterruptModeration, SoftNic } from '../nic/soft-nic.js';
+import { checkBoolean, checkOptionNames } from '../options.js';
 import { parseMacAddress } from '../packet/mac-address.js';
 import { buildWire, closeWire, type WireOptions, type WireSurroundings } from '../wire/options.js';
 import type { Device } from './device.js';
@@ -35,8 +36,23 @@ export interface NicOptions {
   readonly rules?: number;
 }
 
+const OPTION_NAMES: readonly (keyof NicOptions)[] = [
+  'name',
+  'queues',
+  'ring',
+  'mtu',
+  'mac',
+  'wire',
+  'moderation',
+  'pause',
+  'rss',
+  'rules',
+];
+
 /** Builds hardware and driver on a device. @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
 export function buildNic(arena: Arena, device: Device, options: NicOptions, around: WireSurroundings): void {
+  checkOptionNames('addNic', options, OPTION_NAMES);
+  checkBoolean('pause', options.pause);
   const queues = checkInteger('queues', options.queues ?? 1, 1, 4096);
   const mtu = checkInteger('mtu', options.mtu ?? 1500, 68, 16000);
   const mac = options.mac ?? '02:00:00:00:00:02';

@@ -10,6 +10,7 @@ import type {
   WaitOptions,
 } from '../kernel/contract.js';
 import { LINK_OVERHEAD_BYTES } from '../nic/soft-nic.js';
+import { checkBoolean } from '../options.js';
 import { DEFAULT_FRAME_BYTES, KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
@@ -151,10 +152,12 @@ export class SoftKernel implements SoftSystem {
   }
 
   async setLink(name: string, up: boolean): Promise<void> {
+    checkBoolean('up', up);
     this.device(name).driver.setLink(up);
   }
 
   async setStuck(name: string, queue: number, stuck: boolean): Promise<void> {
+    checkBoolean('stuck', stuck);
     const { driver } = this.device(name);
     if (!(driver instanceof NicDriver)) {
       throw new PacketError(

@@ -269,7 +269,7 @@ export class SoftSocket implements KernelSocket {
   }
 
   #expect(condition: boolean, problem: string): void {
-    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+    if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed', { remedy: 'open another' });
     if (!condition) throw new PacketError('WRONG_STATE', problem);
   }
 }

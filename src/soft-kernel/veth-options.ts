@@ -1,6 +1,7 @@
 import type { Arena } from '../arena/arena.js';
 import { VethDriver } from '../driver/veth-driver.js';
 import { checkInteger, PacketError } from '../errors.js';
+import { checkOptionNames } from '../options.js';
 import { parseMacAddress } from '../packet/mac-address.js';
 import type { Device } from './device.js';
 import { show } from './requests.js';
@@ -26,6 +27,7 @@ const DEFAULT_MACS = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'] as const;
  * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
  */
 export function buildVeth(arena: Arena, devices: readonly [Device, Device], options: VethOptions): void {
+  checkOptionNames('addVeth', options, ['names', 'queues', 'mtu', 'macs'] satisfies (keyof VethOptions)[]);
   const queues = checkInteger('queues', options.queues ?? 1, 1, 4096);
   const { mtu = DEFAULT_MTU } = options;
   const mtus = typeof mtu === 'number' ? ([mtu, mtu] as const) : pair('mtu', mtu);

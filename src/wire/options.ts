@@ -1,5 +1,6 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
+import { checkOptionNames } from '../options.js';
 import { Cables } from './cables.js';
 import type { WireEnds, WireSink, WireSource } from './contract.js';
 import { checkFaultOptions, type FaultOptions } from './fault-options.js';
@@ -33,6 +34,27 @@ export type WireOptions =
   | FaultOptions;
 
 const KINDS = ['none', 'generator', 'replay', 'patch', 'record', 'fault'];
+/** The options of each kind. */
+const OPTION_NAMES: Record<WireOptions['kind'], readonly string[]> = {
+  none: ['kind'],
+  generator: [
+    'kind',
+    'packetsPerSecond',
+    'count',
+    'size',
+    'packets',
+    'flows',
+    'burst',
+    'pattern',
+    'destinationMac',
+    'port',
+    'seed',
+  ],
+  replay: ['kind', 'capture', 'pace', 'packetsPerSecond', 'speed', 'loop', 'asEthernet'],
+  patch: ['kind', 'cable', 'bytes', 'latencyNanoseconds', 'pause'],
+  record: ['kind', 'wire', 'bytes', 'snapLength'],
+  fault: ['kind', 'wire', 'drop', 'corrupt', 'truncate', 'duplicate', 'reorder', 'seed', 'direction', 'flap'],
+};
 /** Wires around wires, at most. */
 const DEEPEST = 8;
 
@@ -68,6 +90,9 @@ function build(arena: Arena, options: WireOptions, surroundings: WireSurrounding
     throw new PacketError('INVALID_OPTION', `wire: ${String(options)} is not the options of a wire`);
   }
   if (depth > DEEPEST) throw new PacketError('INVALID_OPTION', `wire: more than ${DEEPEST} wires around each other`);
+  if (Object.hasOwn(OPTION_NAMES, options.kind)) {
+    checkOptionNames(`wire (${options.kind})`, options, OPTION_NAMES[options.kind]);
+  }
   switch (options.kind) {
     case 'none':
       return plain(new Silence(), new Sink());

@@ -49,7 +49,7 @@ export async function openXdp(options: XdpSessionOptions): Promise<XdpSession> {
     const maps = await socket.map();
     const made = new XdpRings({ buffer, maps, kicker: socket, outcomes: false });
     rings = made;
-    made.fill();
+    made.replenish();
     const binding = await socket.bind({
       interface: options.interface,
       mode: options.mode,

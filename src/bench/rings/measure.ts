@@ -46,7 +46,7 @@ function userSide(format: RingFormat, entries: number) {
   const { maps } = allocateRings(arena, format === 'owner' ? 'v4' : 'xdp', { receive: entries, transmit: 0 });
   const parts = { buffer, maps, kicker: { kick() {} }, outcomes: false };
   const rings: FrameRings = format === 'owner' ? new V4Rings(parts) : new XdpRings(parts);
-  rings.fill();
+  rings.replenish();
   return { arena, buffer, maps, rings };
 }
 

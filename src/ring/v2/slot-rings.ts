@@ -221,6 +221,11 @@ export abstract class SlotRings implements SocketRings {
     return this.#transmit === undefined ? 0 : this.#transmit.completions(batch);
   }
 
+  /** Packets arrive in the ring itself. */
+  replenish(): boolean {
+    return true;
+  }
+
   readable(): boolean {
     return this.ready() && (this.roomInPlace() > 0 || this.buffer.pool.free('receive') > 0);
   }
@@ -236,6 +241,7 @@ export abstract class SlotRings implements SocketRings {
 
   close(): void {
     if (this.#closed) return;
+    this.#transmit?.releaseRefused();
     this.#closed = true;
     this.#copies.close();
   }

@@ -2,6 +2,7 @@ import type { Arena } from '../../arena/arena.js';
 import type { RingMap } from '../../kernel/contract.js';
 import type { PacketBatch } from '../packet-batch.js';
 import * as packetBatch from '../packet-batch.js';
+import { EINVAL, EMSGSIZE, RefusedPackets } from '../refused-packets.js';
 import type { SocketRings } from '../socket-rings.js';
 import type { CopyList } from './copy-list.js';
 import type { TransmitLayout } from './layout.js';
@@ -20,6 +21,8 @@ const { FREE, HELD, READY } = slotState;
  */
 export class TransmitSlots extends TransmitRing {
   readonly #copies: CopyList;
+  /** With outcomes: packets that can never be sent, until `completions`. */
+  readonly #refused: RefusedPackets | undefined;
 
   /**
    * @param owner the rings that this ring is part of: their counters count, and they take packets without origin back
@@ -35,6 +38,7 @@ export class TransmitSlots extends TransmitRing {
   ) {
     super(arena, ring, layout, outcomes, owner);
     this.#copies = copies;
+    this.#refused = outcomes ? new RefusedPackets() : undefined;
   }
 
   /** See SocketRings, except for the kick. */
@@ -52,6 +56,16 @@ export class TransmitSlots extends TransmitRing {
     return taken;
   }
 
+  override completions(batch: PacketBatch): number {
+    const refused = this.#refused?.take(batch) ?? 0;
+    return refused > 0 ? refused : super.completions(batch);
+  }
+
+  /** At the close: gives back what `completions` was not asked for. */
+  releaseRefused(): void {
+    this.#refused?.releaseAll(this.owner);
+  }
+
   /** Makes the entries from `from` on ready, packet by packet; returns the entry after the last one taken. */
   #takeOthers(batch: PacketBatch, from: number, origin: SocketRings): number {
     const { offset, size, flags, length } = batch;
@@ -66,7 +80,7 @@ export class TransmitSlots extends TransmitRing {
       } else if ((flags[next]! & PACKET_CONTINUES) === 0 && this.contains(offset[next]!)) {
         // The copies listed so far may read this slot, or write the one it goes to: they come first.
         copies.make();
-        if (!this.#takeOwn(offset[next]!, size[next]!)) break;
+        if (!this.#takeOwn(offset[next]!, size[next]!, origin)) break;
         next++;
       } else {
         const after = this.#takeParts(batch, next, origin);
@@ -128,6 +142,9 @@ export class TransmitSlots extends TransmitRing {
     }
     good = good && total >= ETHERNET_HEADER_BYTES && total <= this.largest();
     if (good && !this.tailFree()) return first;
+    const refused = good ? undefined : this.#refused;
+    if (refused !== undefined && refused.room < after - first) return first;
+    const outcome = total > this.largest() ? EMSGSIZE : EINVAL;
     let to = good ? this.takeTail(total) : 0;
     if (good) counters.copied += after - first;
     else counters.unsendable += after - first;
@@ -137,6 +154,7 @@ export class TransmitSlots extends TransmitRing {
         copies.giveBack(origin);
       }
       if (good) copies.add(offset[i]!, to, size[i]!);
+      else if (refused !== undefined) refused.add(offset[i]!, size[i]!, flags[i]!, outcome, origin);
       else copies.addOriginal(offset[i]!);
       to += size[i]!;
     }
@@ -144,17 +162,24 @@ export class TransmitSlots extends TransmitRing {
   }
 
   /** Takes a packet that lies in a slot of this ring; false when it must wait for a slot. */
-  #takeOwn(at: number, bytes: number): boolean {
+  #takeOwn(at: number, bytes: number, origin: SocketRings): boolean {
     const { counters } = this.owner;
     const slot = (at - this.base) >> this.shift;
     const data = this.base + (slot << this.shift) + this.layout.dataOffset;
+    const refused = this.#refused;
     if (this.state[slot] !== HELD) {
-      counters.unsendable++; // it is not the application's, or was sent already
+      // It is not the application's, or was sent already.
+      if (refused?.room === 0) return false;
+      counters.unsendable++;
+      refused?.add(at, bytes, 0, EINVAL, origin);
       return true;
     }
     if (at < data || bytes < ETHERNET_HEADER_BYTES || bytes > this.largest() || at + bytes > data + this.room) {
+      if (refused?.room === 0) return false;
       counters.unsendable++;
-      this.giveBack(at);
+      // As the application's own it holds up the slots behind it, until it is released or sent again.
+      if (refused === undefined) this.giveBack(at);
+      else refused.add(at, bytes, 0, bytes > this.largest() ? EMSGSIZE : EINVAL, origin);
       return true;
     }
     if (slot === this.tail() && this.inKernel + this.window < this.entries) this.window++;

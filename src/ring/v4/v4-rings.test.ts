@@ -242,7 +242,7 @@ test('the kernel keeps what it has read: a descriptor changed afterwards changes
 test('posted says whether the kernel has something to take over', () => {
   const pair = pairOf();
   assert.deepEqual([pair.kernel.transmitPosted(), pair.kernel.receivePosted()], [false, false]);
-  pair.user.fill();
+  pair.user.replenish();
   assert.deepEqual([pair.kernel.transmitPosted(), pair.kernel.receivePosted()], [false, true]);
   const array = new PacketArray(8);
   pair.kernel.receive!.populate(array, 8);
@@ -251,7 +251,7 @@ test('posted says whether the kernel has something to take over', () => {
 
 test('a descriptor that came back invalid is counted, and never shows as a packet', () => {
   const pair = pairOf();
-  pair.user.fill();
+  pair.user.replenish();
   write(pair, 'receive', 2, [-7, 0, OWNED, 0]); // somebody spoilt it
   const array = new PacketArray(8);
   assert.equal(pair.kernel.receive!.populate(array, 8), 7);

@@ -203,7 +203,7 @@ test('indices that make no sense post nothing and make no room, until they make 
     }
     setProducer(pair, 'transmit', start);
     setProducer(pair, 'fill', start);
-    pair.user.fill();
+    pair.user.replenish();
     assert.equal(pair.kernel.receive!.populate(array, 16), 8);
     // The RX consumer has gone mad: no room, the packets are dropped and counted.
     setConsumer(pair, 'receive', (start + 5) | 0);
@@ -222,7 +222,7 @@ test('indices that make no sense post nothing and make no room, until they make 
 
 test('a full RX ring: packets are dropped whole and counted, their frames are used again', () => {
   const pair = pairOf({ ring: 64, receive: 8, fill: 64, segments: true, buffer: { frames: 256 } });
-  pair.user.fill();
+  pair.user.replenish();
   const array = new PacketArray(64);
   assert.equal(pair.kernel.receive!.populate(array, 64), 64);
   array.length.fill(60);

@@ -1,3 +1,4 @@
+import { eventLoop } from '../../kernel/event-loop.js';
 import type { SoftKernel } from '../soft-kernel.js';
 import type { SoftSocket } from '../soft-socket.js';
 import type { Doorbell } from './doorbell.js';
@@ -146,13 +147,4 @@ export class KernelLoop {
     if (milliseconds < 0.1) await eventLoop();
     else await doorbell.sleep(milliseconds);
   }
-}
-
-/** Lets messages in. `setImmediate` where there is one: a timer would cost a millisecond. */
-function eventLoop(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
-  return new Promise((resolve) => {
-    if (setImmediate !== undefined) setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
 }

@@ -1,4 +1,6 @@
 import { Arena, type ArenaShare, type Region } from '../../arena/arena.js';
+import { PacketError } from '../../errors.js';
+import { checkOptionNames } from '../../options.js';
 import { allocateDoorbell } from './doorbell.js';
 import { KernelClient } from './kernel-client.js';
 import type { AnswerMessage, KernelThread, ThreadHost } from './protocol.js';
@@ -26,7 +28,14 @@ export class ThreadedSoftKernel extends KernelClient {
   readonly #share: ArenaShare;
   #threadEnded = false;
 
+  /** @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
   constructor(options: ThreadedSoftKernelOptions) {
+    checkOptionNames('ThreadedSoftKernel', options, ['host', 'arena', 'kernelBytes']);
+    if (typeof options.host?.start !== 'function') {
+      throw new PacketError('INVALID_OPTION', `host: ${String(options.host)} cannot start threads`, {
+        remedy: 'on Node: new ThreadedSoftKernel({ host: nodeThreads() })',
+      });
+    }
     const arena = options.arena ?? Arena.default();
     const doorbell = allocateDoorbell(arena);
     const share = arena.share(options.kernelBytes ?? KERNEL_ARENA_BYTES);

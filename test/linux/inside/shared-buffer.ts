@@ -77,10 +77,10 @@ test('what a child that was killed has held is recovered; the parent goes on mea
   assert.ok(await socket.wait({ timeoutMilliseconds: 5000 }));
   assert.equal(socket.receive(batch), 10);
   socket.release(batch);
-  assert.throws(() => buffer.reclaim(), { code: 'BUFFER_IN_USE' });
+  assert.throws(() => buffer.reset(), { code: 'BUFFER_IN_USE' });
   await socket.close();
   assert.equal(buffer.free('send'), 48);
-  buffer.reclaim();
+  buffer.reset();
   assert.deepEqual([buffer.free('receive'), buffer.free('send')], [64, 64]);
   await (await open()).close();
   buffer.close();
