@@ -11,7 +11,8 @@ import { openQueues } from './open-queues.js';
 import { type RunQueuesOptions, runQueues } from './run-queues.js';
 
 const module = new URL('../../test/support/programs/queue-program.js', import.meta.url);
-const base = { interface: 'soft0', receive: 'all', module, ring: 64 } as const;
+const common = { interface: 'soft0', receive: 'all', ring: 64 } as const;
+const base = { ...common, module } as const;
 
 /** A threaded kernel with a NIC of two queues whose generator never ends. */
 async function withKernel(run: (kernel: Kernel) => Promise<void>): Promise<void> {
@@ -111,7 +112,7 @@ test('all or none', async () => {
     await refused({ mode: 'xdp-generic' }, 'MODE_UNSUPPORTED', /xdp-generic/);
     // One queue is taken: the other one is not kept.
     const buffer = PacketBuffer.create({ arena: kernel.arena, frames: 512 });
-    const taken = await openQueues({ ...base, kernel, queues: [1], mode: 'xdp-zc', buffer });
+    const taken = await openQueues({ ...common, kernel, queues: [1], mode: 'xdp-zc', buffer });
     const mine = PacketBuffer.create({ arena: kernel.arena, frames: 512 });
     await refused({ mode: 'xdp-zc', buffer: mine }, 'QUEUE_BUSY', /queue 1/);
     assert.equal(mine.free('receive') + mine.free('send'), 512);
@@ -119,7 +120,7 @@ test('all or none', async () => {
     await taken.close();
     buffer.close();
     assert.equal(kernel.arena.freeBytes, free);
-    const all = await openQueues({ ...base, kernel, mode: 'xdp-zc' });
+    const all = await openQueues({ ...common, kernel, mode: 'xdp-zc' });
     assert.equal(all.sockets.length, 2);
     await all.close();
   });
