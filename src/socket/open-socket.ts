@@ -1,6 +1,7 @@
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
 import type {
   Binding,
+  Fanout,
   InterfaceInfo,
   Kernel,
   KernelSocket,
@@ -20,6 +21,7 @@ import { XdpRings } from '../ring/xdp/user.js';
 import { checkReceive } from '../steering/compile-rules.js';
 import type { Receive } from '../steering/rules.js';
 import { PacketSocket, type RefusedMode } from './packet-socket.js';
+import { trafficOptions } from './traffic-options.js';
 
 /** What a program asks for. */
 export interface OpenSocketOptions {
@@ -51,6 +53,20 @@ export interface OpenSocketOptions {
   readonly outcomes?: boolean;
   /** Accept packets that span several frames (F9); default false. */
   readonly segments?: boolean;
+  /**
+   * Linux: the interface takes packets for other addresses than its own, too, while the socket is open; default true when anything is
+   * received. The soft kernel's interfaces always do.
+   */
+  readonly promiscuous?: boolean;
+  /** V2, V3 on Linux: share the interface's packets with the other sockets of a group; default none. Other modes refuse it. */
+  readonly fanout?: Fanout;
+  /**
+   * V2, V3 on Linux: sent packets go to the driver at once, past the interface's queueing discipline and local taps such as tcpdump;
+   * default true. In other modes, and on the soft kernel, they always do.
+   */
+  readonly bypassQueueing?: boolean;
+  /** V2, V3 on Linux: do not receive what this machine sends through the interface; default true. Elsewhere it never is received. */
+  readonly ignoreOutgoing?: boolean;
   /**
    * Debugging: checks whose each frame is, and collects what the program does wrong in `socket.ownership.violations`, or calls a
    * function with each violation. All sockets of a packet buffer should be checked. Slow; default false.
@@ -205,6 +221,7 @@ async function openInMode(
       mode,
       receive: options.receive,
       segments: options.segments ?? false,
+      ...trafficOptions(options),
     });
     checkBinding(mode, binding);
     rings.largestPacket = binding.largestPacket;
@@ -262,8 +279,9 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
     return { receive, transmit: ring, fill: receive, completion: ring };
   }
   const frameSize = checkPowerOfTwo('ringFrameSize', options.ringFrameSize ?? buffer.frameSize, 256, 65536);
+  const { headroom } = buffer;
   if (version === 'v2')
-    return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize) };
+    return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize), headroom };
   const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? DEFAULT_BLOCK_BYTES, 4096, 2 ** 26);
   const retireMilliseconds = options.retireMilliseconds ?? DEFAULT_RETIRE_MILLISECONDS;
   return {
@@ -271,6 +289,7 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
     transmit: ring,
     frameSize,
     blockSize,
+    headroom,
     retireMilliseconds: checkInteger('retireMilliseconds', retireMilliseconds, 1, 60000),
   };
 }
