@@ -18,6 +18,7 @@ import {
   EAFNOSUPPORT,
   EAGAIN,
   EBUSY,
+  ENETDOWN,
   ENOBUFS,
   SOCK_CLOEXEC,
   SOCK_RAW,
@@ -27,12 +28,13 @@ import {
   XDP_STATISTICS,
 } from './constants.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
+import { PromiscuousMember } from './promiscuous.js';
 import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
-import { SocketWaiting } from './waiting.js';
+import { type Failure, SocketWaiting } from './waiting.js';
 import {
   type BindFacts,
   type BoundMode,
@@ -90,6 +92,9 @@ export class XdpSocket implements KernelSocket {
   #maps: SocketMaps | undefined;
   #bound: { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean } | undefined;
   #program: XdpProgram | undefined;
+  /** Whether the interface is to be promiscuous while packets are received; and what makes it so. */
+  #promiscuous = false;
+  #member: PromiscuousMember | undefined;
   /** `bind` was called. */
   #binding = false;
   /** Unbound or closed: there is no descriptor any more. */
@@ -199,6 +204,7 @@ export class XdpSocket implements KernelSocket {
     this.#require(true, 'bind', '');
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
+    this.#promiscuous = request.promiscuous ?? false;
     this.#steer(wanted);
     return { mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) };
   }
@@ -268,6 +274,7 @@ export class XdpSocket implements KernelSocket {
       const program = this.#program;
       if (program === undefined) return;
       this.#program = undefined;
+      this.#leavePromiscuous();
       try {
         program.disconnect(queue);
       } finally {
@@ -278,11 +285,17 @@ export class XdpSocket implements KernelSocket {
     const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
     try {
       program.connect(queue, this.descriptor, receive);
+      if (this.#promiscuous) this.#member ??= new PromiscuousMember(this.#host.calls, device.index);
     } catch (error) {
       if (this.#program === undefined) programs.release(device, program, queue);
       throw error;
     }
     this.#program = program;
+  }
+
+  #leavePromiscuous(): void {
+    this.#member?.leave();
+    this.#member = undefined;
   }
 
   kick(direction: Direction): void {
@@ -333,6 +346,19 @@ export class XdpSocket implements KernelSocket {
     if (Atomics.load(i32, this.#transmitProducer) !== Atomics.load(i32, this.#transmitConsumer)) this.kick('transmit');
   }
 
+  /** For waiting: POLLOUT means half a free ring and says nothing of completions, so it is not waited for. */
+  awaitsRoom(): boolean {
+    return false;
+  }
+
+  /** For waiting: ENETDOWN comes once the interface is unregistered, not when it goes down. */
+  failure(errno: number): Failure {
+    const error = systemCallError('getsockopt SO_ERROR', errno, 'wait for packets', {
+      [ENETDOWN]: { code: 'NO_INTERFACE', why: 'the interface has been removed' },
+    });
+    return { error, final: true };
+  }
+
   async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
     this.#require(true, 'wait', '');
     return this.#waiting.wait(ready, options);
@@ -371,6 +397,7 @@ export class XdpSocket implements KernelSocket {
     const program = this.#program;
     this.#program = undefined;
     if (program !== undefined) programs.release(this.#bound!.device, program, this.#bound!.queue);
+    this.#leavePromiscuous();
     this.#readStatistics();
     this.#ended = true;
     this.#mapping.freeze();
