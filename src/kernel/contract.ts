@@ -135,6 +135,8 @@ export interface RingRequest {
   readonly frameSize?: number;
   /** V3: bytes of one receive block (tp_block_size), a power of two. */
   readonly blockSize?: number;
+  /** V2, V3: bytes to keep free in front of each received packet; absent: 0. The soft kernel keeps none. */
+  readonly headroom?: number;
   /** V3: after how many milliseconds a block that is not full is handed over (tp_retire_blk_tov). */
   readonly retireMilliseconds?: number;
 }
@@ -176,6 +178,14 @@ export interface BindRequest {
   readonly segments: boolean;
   /** Linux: take all packets even where that cuts off an ssh session over the interface; default false. */
   readonly allowCutoff?: boolean;
+  /** Linux: whether the interface takes packets for other addresses, too, while the socket receives; absent: it does not. */
+  readonly promiscuous?: boolean;
+  /** V2, V3 on Linux: whether sent packets go to the driver at once, past queueing and local taps; absent: they do not. */
+  readonly bypassQueueing?: boolean;
+  /** V2, V3 on Linux: whether the socket does not hear what the machine itself sends; absent: it hears it. */
+  readonly ignoreOutgoing?: boolean;
+  /** V2, V3 on Linux: the group of sockets that shares the interface's packets; absent: the socket hears all of them. */
+  readonly fanout?: Fanout;
 }
 
 /** Busy polling as a program asks for it (linux: SO_BUSY_POLL, SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL). */
@@ -198,6 +208,26 @@ export interface BusyPoll {
   readonly budget: number | undefined;
   readonly prefer: boolean;
 }
+
+/**
+ * A group of sockets among which the packets of an interface are divided (PACKET_FANOUT): each packet goes to one of them. All must
+ * name the same interface, type and flags.
+ */
+export interface Fanout {
+  /** Its number in the network namespace, 0 to 65535: sockets of other processes that name it belong to it, too. */
+  readonly group: number;
+  readonly type: FanoutType;
+  readonly flags?: readonly FanoutFlag[];
+}
+
+/**
+ * How a packet's socket is chosen: by a hash of its flow, in turn, by the CPU it arrived on, the first with room in its ring, at
+ * random, or by the receive queue.
+ */
+export type FanoutType = 'hash' | 'load-balance' | 'cpu' | 'rollover' | 'random' | 'queue';
+
+/** `rollover`: when the chosen socket's ring is full, the next one with room. `defragment`: IP fragments are put together before. */
+export type FanoutFlag = 'rollover' | 'defragment';
 
 /** What the kernel did, read back from it. */
 export interface Binding {

@@ -3,13 +3,14 @@
 // <sys/socket.h>, <bits/socket.h>
 export const AF_INET = 2;
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const AF_XDP = 44;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 /** The descriptor is not inherited by programs that this one starts. */
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
-/** The same on x86, ARM and RISC-V, the machines that system-calls.ts admits. */
+// These are the same on x86, ARM and RISC-V, the machines that system-calls.ts admits.
 export const SO_ERROR = 4;
 export const SO_ATTACH_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
@@ -17,6 +18,9 @@ export const SO_BUSY_POLL = 46;
 /** Both since Linux 5.11. */
 export const SO_PREFER_BUSY_POLL = 69;
 export const SO_BUSY_POLL_BUDGET = 70;
+/** Bytes that may be on their way out, beyond what an ordinary program may ask for. */
+export const SO_SNDBUFFORCE = 32;
+export const SOL_PACKET = 263;
 export const SOL_XDP = 283;
 export const MSG_DONTWAIT = 0x40;
 /** The length returned is the datagram's, even where it did not fit. */
@@ -47,6 +51,7 @@ export const F_SEAL_GROW = 0x4;
 
 // <poll.h>
 export const POLLIN = 0x1;
+export const POLLOUT = 0x4;
 
 // <linux/if_xdp.h>: socket options
 export const XDP_MMAP_OFFSETS = 1;
@@ -82,6 +87,36 @@ export const XDP_PGOFF_TX_RING = 0x80000000;
 export const XDP_UMEM_PGOFF_FILL_RING = 0x100000000;
 export const XDP_UMEM_PGOFF_COMPLETION_RING = 0x180000000;
 
+// <linux/if_packet.h>: socket options
+export const PACKET_ADD_MEMBERSHIP = 1;
+export const PACKET_DROP_MEMBERSHIP = 2;
+export const PACKET_RX_RING = 5;
+export const PACKET_STATISTICS = 6;
+export const PACKET_VERSION = 10;
+/** Bytes to keep free in front of each received packet. */
+export const PACKET_RESERVE = 12;
+export const PACKET_TX_RING = 13;
+/** A malformed packet to send is skipped, instead of stopping the ring. */
+export const PACKET_LOSS = 14;
+export const PACKET_FANOUT = 18;
+export const PACKET_QDISC_BYPASS = 20;
+/** Since Linux 4.20: the socket does not hear what the machine itself sends. */
+export const PACKET_IGNORE_OUTGOING = 23;
+
+// <linux/if_packet.h>: the rest
+export const TPACKET_V2 = 1;
+export const TPACKET_V3 = 2;
+export const PACKET_MR_PROMISC = 1;
+export const PACKET_FANOUT_HASH = 0;
+export const PACKET_FANOUT_LB = 1;
+export const PACKET_FANOUT_CPU = 2;
+export const PACKET_FANOUT_ROLLOVER = 3;
+export const PACKET_FANOUT_RND = 4;
+export const PACKET_FANOUT_QM = 5;
+export const PACKET_FANOUT_FLAG_ROLLOVER = 0x1000;
+export const PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000;
+export const PACKET_FANOUT_FLAG_DEFRAG = 0x8000;
+
 // <linux/bpf.h>: bpf(2) commands
 export const BPF_MAP_CREATE = 0;
 export const BPF_MAP_UPDATE_ELEM = 2;
@@ -113,6 +148,8 @@ export const XDP_FLAGS_DRV_MODE = 1 << 2;
 
 // <linux/sockios.h>, <linux/ethtool.h>, <linux/if.h>, <linux/if_arp.h>, <linux/if_ether.h>
 export const SIOCETHTOOL = 0x8946;
+/** Asks for the name of the interface with an index. */
+export const SIOCGIFNAME = 0x8910;
 export const ETHTOOL_GDRVINFO = 0x03;
 export const ETHTOOL_GRINGPARAM = 0x10;
 export const ETHTOOL_GSTRINGS = 0x1b;
@@ -129,6 +166,8 @@ export const IFNAMSIZ = 16;
 export const ARPHRD_LOOPBACK = 772;
 /** Bytes of an Ethernet header. */
 export const ETH_HLEN = 14;
+/** Packets of every protocol. */
+export const ETH_P_ALL = 3;
 
 // <errno-base.h>, <errno.h>: the ones this code decides by
 export const EPERM = 1;

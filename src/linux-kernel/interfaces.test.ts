@@ -37,7 +37,7 @@ test('an interface is described as /sys has it', () => {
     ...{ name: 'eth7', index: 7, driver: 'igb', queues: 3, receiveQueues: 2, transmitQueues: 3 },
     ...{ mtu: 1500, up: true, mac: '02:00:00:00:00:01', zeroCopy: undefined },
   });
-  assert.deepEqual(modes, ['xdp-zc', 'xdp-copy', 'xdp-generic']);
+  assert.deepEqual(modes, ['xdp-zc', 'xdp-copy', 'xdp-generic', 'v3', 'v2']);
 });
 
 test('lists what is in this namespace and readable, and nothing else', () => {

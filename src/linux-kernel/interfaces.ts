@@ -10,7 +10,7 @@ import type { SystemCalls } from './system-calls.js';
 const SYSFS = '/sys/class/net';
 
 /** Modes that this kernel can try on an interface, best first: all but those that the kernel itself rules out. */
-const MODES: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'xdp-generic'];
+const MODES: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'xdp-generic', 'v3', 'v2'];
 
 /** An interface with what binding needs to know beside the contract's description. */
 export interface LinuxInterface extends InterfaceInfo {

@@ -2,6 +2,7 @@ import { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import type { InterfaceInfo, Kernel, KernelSocket, PacketVersion } from '../kernel/contract.js';
 import { listInterfaces } from './interfaces.js';
+import { type PacketRingHost, PacketRingSocket } from './packet-ring-socket.js';
 import { repair } from './repair.js';
 import { SystemCalls } from './system-calls.js';
 import { XdpPrograms } from './xdp-program.js';
@@ -21,7 +22,7 @@ export interface LinuxKernelOptions {
 export class LinuxKernel implements Kernel {
   readonly name = 'linux';
   readonly arena: Arena;
-  #host: XdpHost | undefined;
+  #host: (XdpHost & PacketRingHost) | undefined;
   #closed = false;
 
   constructor(options: LinuxKernelOptions = {}) {
@@ -36,43 +37,31 @@ export class LinuxKernel implements Kernel {
 
   /** @throws PacketError MODE_UNSUPPORTED, NO_PRIVILEGE, UNSUPPORTED_PLATFORM, SYSTEM_CALL */
   async socket(version: PacketVersion): Promise<KernelSocket> {
-    return this.#socket(version);
+    if (version === 'xdp') return this.xdpSocket();
+    if (version !== 'v4') return PacketRingSocket.open(await this.#open(), version);
+    throw new PacketError('MODE_UNSUPPORTED', 'Linux never merged AF_PACKET V4', {
+      remedy: "AF_XDP is what it became ('xdp'); the soft kernel has V4",
+    });
   }
 
   /** `socket('xdp')` with the type that has what only Linux tells, such as the kicks' counts. */
   async xdpSocket(): Promise<XdpSocket> {
-    return this.#socket('xdp');
-  }
-
-  async #socket(version: PacketVersion): Promise<XdpSocket> {
-    if (version === 'v4') {
-      throw new PacketError('MODE_UNSUPPORTED', 'Linux never merged AF_PACKET V4', {
-        remedy: "AF_XDP is what it became ('xdp'); the soft kernel has V4",
-      });
-    }
-    if (version !== 'xdp') {
-      throw new PacketError(
-        'MODE_UNSUPPORTED',
-        `AF_PACKET ${version.toUpperCase()} sockets are not there yet on Linux`,
-        {
-          remedy: "use an AF_XDP mode ('xdp-copy', 'xdp-generic')",
-        },
-      );
-    }
     return XdpSocket.open(await this.#open());
   }
 
   /** Closes every socket, and with them detaches every program. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const socket of [...(this.#host?.sockets ?? [])]) await socket.close();
+    const { sockets, packetSockets } = this.#host ?? { sockets: [], packetSockets: [] };
+    for (const socket of [...sockets, ...packetSockets]) await socket.close();
   }
 
-  async #open(): Promise<XdpHost> {
+  async #open(): Promise<XdpHost & PacketRingHost> {
     const calls = await SystemCalls.load();
     if (this.#closed) throw new PacketError('WRONG_STATE', 'the kernel is closed');
     if (this.#host === undefined) repair(); // what programs left behind that were killed
-    this.#host ??= { calls, arena: this.arena, programs: new XdpPrograms(calls), sockets: new Set() };
+    const { arena } = this;
+    this.#host ??= { calls, arena, programs: new XdpPrograms(calls), sockets: new Set(), packetSockets: new Set() };
     return this.#host;
   }
 }

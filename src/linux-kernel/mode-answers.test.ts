@@ -52,12 +52,10 @@ test('a kernel that does not tell, and a driver that tells only when asked', () 
   assert.deepEqual(answers({ device }), [UNKNOWN, WORKS, WORKS, WORKS, WORKS]);
 });
 
-test('down, without AF_XDP, and without a mode', () => {
+test('down, and without AF_XDP', () => {
   assert.deepEqual(answers({ device: { ...facts.device, up: false } }), [NOT, NOT, NOT, NOT, NOT]);
   assert.match(why({ device: { ...facts.device, up: false } }, 'v2'), /down \(ip link set dev eth7 up\)/);
   assert.deepEqual(answers({ afXdp: false }), [NOT, NOT, NOT, WORKS, WORKS]);
-  const device = { ...facts.device, modes: ['xdp-copy'] as const };
-  assert.deepEqual(answers({ device }), [WORKS, WORKS, WORKS, NOT, NOT]);
 });
 
 test('a program that is attached stands in the way of AF_XDP', () => {

@@ -44,12 +44,6 @@ function answerMode(mode: (typeof MODES)[number], facts: ModeFacts): Answer {
   const { device, afXdp } = facts;
   const { name } = device;
   const isXdp = mode !== 'v3' && mode !== 'v2';
-  if (!isXdp && !device.modes.includes(mode)) {
-    return doesNot(
-      `AF_PACKET ${mode.toUpperCase()} sockets are not there yet on Linux`,
-      "mode 'xdp-copy' or 'xdp-generic'",
-    );
-  }
   // First what the interface can do at all, then what is in the way now.
   const ability = isXdp ? answerAbility(mode, facts) : WORKS;
   if (ability.answer === 'does-not') return ability;

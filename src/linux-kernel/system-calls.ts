@@ -9,9 +9,15 @@ const BPF_CALL: Readonly<Partial<Record<string, number>>> = { x64: 321, arm64: 2
 /** A C function as koffi hands it out. */
 type Native = (...arguments_: unknown[]) => number | bigint;
 
+/** What a descriptor is watched for. An error is always told. */
+export interface WatchedEvents {
+  readonly readable: boolean;
+  readonly writable: boolean;
+}
+
 /** Watches a descriptor on the event loop. The callback runs outside any promise or timer: it must hand over by `setImmediate`. */
 export interface DescriptorWatch {
-  start(events: { readable: boolean }, callback: () => void): void;
+  start(events: WatchedEvents, callback: () => void): void;
   stop(): void;
   close(): void;
 }
@@ -21,7 +27,7 @@ interface Koffi {
   load(path: string | null): { func(declaration: string): Native };
   address(view: ArrayBufferView): bigint;
   errno(): number;
-  node: { poll(descriptor: number, events: { readable: boolean }, callback: () => void): DescriptorWatch };
+  node: { poll(descriptor: number, events: WatchedEvents, callback: () => void): DescriptorWatch };
 }
 
 /**
@@ -206,8 +212,8 @@ export class SystemCalls {
   }
 
   /** Watches a descriptor on the event loop of this thread, level-triggered. */
-  watch(descriptor: number, callback: () => void): DescriptorWatch {
-    return this.#koffi.node.poll(descriptor, { readable: true }, callback);
+  watch(descriptor: number, events: WatchedEvents, callback: () => void): DescriptorWatch {
+    return this.#koffi.node.poll(descriptor, events, callback);
   }
 
   ioctl(descriptor: number, request: number, argument: Struct): number {

@@ -1,35 +1,50 @@
 import { PacketError } from '../errors.js';
 import type { BlockingWaitOptions, WaitOptions } from '../kernel/contract.js';
-import { ENETDOWN, POLLIN, SO_ERROR, SOL_SOCKET } from './constants.js';
+import { POLLIN, POLLOUT, SO_ERROR, SOL_SOCKET } from './constants.js';
 import { Struct } from './struct.js';
-import { systemCallError } from './system-call-error.js';
 import type { DescriptorWatch, SystemCalls } from './system-calls.js';
 
 /**
- * How often to look again while packets are on their way out, in milliseconds: the kernel wakes a sender when half the TX
- * ring is free, and nobody when frames come back.
+ * How often to look again while packets are on their way out, in milliseconds: the kernel wakes a sender of AF_XDP when half the TX
+ * ring is free, one of V2 or V3 when a full ring has room, and nobody when frames come back.
  */
 const SENDING_INTERVAL_MILLISECONDS = 1;
+/**
+ * How long to rest at most after an event that nobody waits for, in milliseconds; each time in a row twice as long. The kernel says
+ * POLLIN again and again while a program holds the V2 frame or V3 block that was filled last, and each look wakes the event loop.
+ */
+const LONGEST_REST_MILLISECONDS = 8;
 /** How often to look whether the interface still exists: AF_XDP's poll does not report it. */
 const IDLE_INTERVAL_MILLISECONDS = 250;
 /** Spinning looks after the kernel's wake words once in so many turns. */
 const TURNS_PER_KICK = 64;
-/** And whether the interface still exists once in so many, some milliseconds. */
+/** And whether the socket has failed once in so many, some milliseconds. */
 const TURNS_PER_CHECK = 2 ** 16;
 
 /** Timers of the event loop fire at once when they are set for longer. */
 const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1;
+
+/** What an error that the kernel keeps for a socket (SO_ERROR) means to those who wait. */
+export interface Failure {
+  readonly error: PacketError;
+  /** Whether nothing will ever come again. */
+  readonly final: boolean;
+}
 
 /** What waiting needs to know of its socket. */
 export interface WaitedFor {
   readonly descriptor: number;
   /** Whether packets have been posted that the kernel has not handed back. */
   sending(): boolean;
+  /** Whether the TX ring has no room, and POLLOUT will tell when it has. */
+  awaitsRoom(): boolean;
+  /** What the pending error of the socket means. */
+  failure(errno: number): Failure;
   /** Kicks the rings whose wake words ask for it; with busy polling the receive ring in any case. */
   kickIfAsked(): void;
   /** Whether each kick polls the device, so that spinning must kick in every turn. */
   readonly busyPolling: boolean;
-  /** Counts a system call. */
+  /** Counts a system call of a blocking wait. */
   countCall(): void;
 }
 
@@ -49,6 +64,8 @@ export class SocketWaiting {
   #watch: DescriptorWatch | undefined;
   #watching = false;
   #timer: NodeJS.Timeout | undefined;
+  /** How long to rest after the next event that nobody waits for, in milliseconds. */
+  #restMilliseconds = 1;
   /** Why nothing will ever come again. Kept, because the kernel tells once. */
   #ended: PacketError | undefined;
 
@@ -99,18 +116,22 @@ export class SocketWaiting {
     if (ready()) return true;
     if (how === 'busy') return this.#spin(ready, timeoutMilliseconds);
     const end = performance.now() + timeoutMilliseconds;
-    for (;;) {
+    for (let rest = 1; ; ) {
       this.#socket.kickIfAsked();
       const interval = this.#socket.sending() ? SENDING_INTERVAL_MILLISECONDS : IDLE_INTERVAL_MILLISECONDS;
       // Rounded up: poll takes whole milliseconds, and 0 would spin through the last one.
       const slice = Math.ceil(Math.min(end - performance.now(), interval));
-      if (slice > 0) this.#poll(this.#socket.descriptor, POLLIN, slice);
+      if (slice > 0) this.#socket.countCall();
+      const found = slice > 0 && this.#poll(slice);
       if (ready()) return true;
-      this.#checkInterface();
-      if (this.#ended !== undefined) throw this.#ended;
+      const failure = this.#takeFailure();
+      if (failure !== undefined) throw failure;
       if (performance.now() >= end) return false;
-      // Readable, and yet not what was waited for: poll would return at once, again and again.
-      if (this.#poll(this.#socket.descriptor, POLLIN, 0) > 0) this.#poll(-1, 0, SENDING_INTERVAL_MILLISECONDS);
+      // An event, and yet not what was waited for: poll would return at once, again and again.
+      if (!found) continue;
+      this.#socket.countCall();
+      this.#calls.poll(-1, 0, Math.ceil(Math.min(end - performance.now(), rest)));
+      rest = Math.min(rest * 2, this.#longestRest());
     }
   }
 
@@ -122,11 +143,6 @@ export class SocketWaiting {
     this.#watch = undefined;
   }
 
-  #poll(descriptor: number, events: number, milliseconds: number): number {
-    this.#socket.countCall();
-    return this.#calls.poll(descriptor, events, milliseconds);
-  }
-
   #spin(ready: () => boolean, milliseconds: number): boolean {
     const end = performance.now() + milliseconds;
     const turnsPerKick = this.#socket.busyPolling ? 1 : TURNS_PER_KICK;
@@ -134,8 +150,10 @@ export class SocketWaiting {
       if (ready()) return true;
       if (turn % turnsPerKick === 0) this.#socket.kickIfAsked();
       const over = performance.now() >= end;
-      if (over || turn % TURNS_PER_CHECK === TURNS_PER_CHECK - 1) this.#checkInterface();
-      if (this.#ended !== undefined) throw this.#ended;
+      if (over || turn % TURNS_PER_CHECK === TURNS_PER_CHECK - 1) {
+        const failure = this.#takeFailure();
+        if (failure !== undefined) throw failure;
+      }
       if (over) return ready();
     }
   }
@@ -144,53 +162,68 @@ export class SocketWaiting {
   #arm(): void {
     if (!this.#watching) {
       this.#watching = true;
-      const onReadable = (): void => {
+      const onEvent = (): void => {
         // Level-triggered: rest until somebody still waits after the look. And the look belongs on the loop proper, because
         // promises resolved in here would be left lying.
         this.#unwatch();
         setImmediate(() => this.#look());
       };
-      if (this.#watch === undefined) this.#watch = this.#calls.watch(this.#socket.descriptor, onReadable);
-      else this.#watch.start({ readable: true }, onReadable);
+      const events = { readable: true, writable: this.#socket.awaitsRoom() };
+      if (this.#watch === undefined) this.#watch = this.#calls.watch(this.#socket.descriptor, events, onEvent);
+      else this.#watch.start(events, onEvent);
     }
     if (this.#timer === undefined) {
       const interval = this.#socket.sending() ? SENDING_INTERVAL_MILLISECONDS : IDLE_INTERVAL_MILLISECONDS;
       this.#timer = setTimeout(() => {
         this.#timer = undefined;
-        this.#checkInterface();
         this.#look();
         if (this.#waiters.size > 0) this.#arm();
       }, interval);
     }
   }
 
-  /** Lets those go whose condition holds, or all when the interface has vanished. */
+  /** Lets those go whose condition holds, and all others when the socket has failed. */
   #look(): void {
     if (this.#waiters.size === 0) return;
     this.#socket.kickIfAsked();
     let found = false;
     for (const waiter of [...this.#waiters]) {
-      const ready = waiter.ready();
-      if (ready) waiter.finish(true);
-      else if (this.#ended !== undefined) waiter.finish(this.#ended);
-      found ||= ready;
+      if (!waiter.ready()) continue;
+      waiter.finish(true);
+      found = true;
     }
     if (this.#waiters.size === 0) return;
-    if (found) this.#arm();
+    const failure = this.#takeFailure();
+    if (failure !== undefined) for (const waiter of [...this.#waiters]) waiter.finish(failure);
+    else if (found) this.#arm();
     else if (!this.#watching) {
-      // Readable, and yet not what anybody waits for: look again in a while.
+      // An event, and yet not what anybody waits for: look again in a while.
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
         this.#timer = undefined;
-        this.#arm();
-      }, SENDING_INTERVAL_MILLISECONDS);
+        if (this.#poll(0)) this.#look();
+        else this.#arm();
+      }, this.#restMilliseconds);
+      this.#restMilliseconds = Math.min(this.#restMilliseconds * 2, this.#longestRest());
     }
   }
 
+  /** Blocks until there is an event or the time is over. @returns whether there is one */
+  #poll(milliseconds: number): boolean {
+    const events = this.#socket.awaitsRoom() ? POLLIN | POLLOUT : POLLIN;
+    return this.#calls.poll(this.#socket.descriptor, events, milliseconds) > 0;
+  }
+
+  /** Nobody waits any more. */
   #rest(): void {
     this.#unwatch();
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#restMilliseconds = 1;
+  }
+
+  #longestRest(): number {
+    return this.#socket.sending() ? SENDING_INTERVAL_MILLISECONDS : LONGEST_REST_MILLISECONDS;
   }
 
   #unwatch(): void {
@@ -198,15 +231,15 @@ export class SocketWaiting {
     this.#watching = false;
   }
 
-  /** Takes the socket's pending error: ENETDOWN once the interface is unregistered. */
-  #checkInterface(): void {
-    if (this.#ended !== undefined) return;
+  /** Takes the socket's pending error, which the kernel tells once: ENETDOWN when the interface is unregistered, say. */
+  #takeFailure(): PacketError | undefined {
+    if (this.#ended !== undefined) return this.#ended;
     const value = new Struct(4);
-    if (this.#calls.getsockopt(this.#socket.descriptor, SOL_SOCKET, SO_ERROR, value) < 0) return;
+    if (this.#calls.getsockopt(this.#socket.descriptor, SOL_SOCKET, SO_ERROR, value) < 0) return undefined;
     const errno = value.readI32(0);
-    if (errno === 0) return;
-    this.#ended = systemCallError('getsockopt SO_ERROR', errno, 'wait for packets', {
-      [ENETDOWN]: { code: 'NO_INTERFACE', why: 'the interface has been removed' },
-    });
+    if (errno === 0) return undefined;
+    const { error, final } = this.#socket.failure(errno);
+    if (final) this.#ended = error;
+    return error;
   }
 }

@@ -56,6 +56,11 @@ export function checkBinding(
   if (mode !== 'xdp-zc' && mode !== 'xdp-copy' && mode !== 'xdp-generic') {
     throw new PacketError('MODE_UNSUPPORTED', `mode ${mode} is not one of an AF_XDP socket`);
   }
+  if (request.fanout !== undefined) {
+    throw new PacketError('MODE_UNSUPPORTED', 'fanout: AF_XDP sockets form no groups', {
+      remedy: "a socket for each queue; or mode: ['v3', 'v2']",
+    });
+  }
   checkReceiveRing(receive, receives);
   const queue = checkQueue(request.queue, device, receive !== 'none', transmits);
   // Without packets of several frames, a longer packet would be dropped, or the driver refuse.

@@ -1,9 +1,10 @@
 import type { Arena } from '../arena/arena.js';
 import type { BlockingWaitOptions, DataPath, DataPathShare, Direction, WaitOptions } from '../kernel/contract.js';
-import { EAGAIN, EBUSY, ENOBUFS, XDP_RING_NEED_WAKEUP } from './constants.js';
+import { EAGAIN, EBUSY, ENETDOWN, ENOBUFS, XDP_RING_NEED_WAKEUP } from './constants.js';
 import { KickCounts } from './kick-counts.js';
+import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
-import { SocketWaiting, type WaitedFor } from './waiting.js';
+import { type Failure, SocketWaiting, type WaitedFor } from './waiting.js';
 import type { XdpMaps } from './xdp-rings.js';
 
 /** Most sendto calls of one kick; a kick that moves nothing ends it before. */
@@ -99,6 +100,19 @@ export class XdpDataPath implements DataPath, WaitedFor {
   sending(): boolean {
     if (this.#transmitProducer === 0) return false;
     return Atomics.load(this.#i32, this.#transmitProducer) !== Atomics.load(this.#i32, this.#completionProducer);
+  }
+
+  /** For waiting: POLLOUT means half a free ring and says nothing of completions, so it is not waited for. */
+  awaitsRoom(): boolean {
+    return false;
+  }
+
+  /** For waiting: ENETDOWN comes once the interface is unregistered, not when it goes down. */
+  failure(errno: number): Failure {
+    const error = systemCallError('getsockopt SO_ERROR', errno, 'wait for packets', {
+      [ENETDOWN]: { code: 'NO_INTERFACE', why: 'the interface has been removed' },
+    });
+    return { error, final: true };
   }
 
   kickIfAsked(): void {

@@ -28,6 +28,7 @@ import {
 } from './constants.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
+import { PromiscuousMember } from './promiscuous.js';
 import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
 import { checkCutoff } from './sessions.js';
@@ -82,6 +83,9 @@ export class XdpSocket implements KernelSocket {
     | { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean; allowCutoff: boolean }
     | undefined;
   #program: XdpProgram | undefined;
+  /** Whether the interface is to be promiscuous while packets are received; and what makes it so. */
+  #promiscuous = false;
+  #member: PromiscuousMember | undefined;
   /** `bind` was called. */
   #binding = false;
   /** Unbound or closed: there is no descriptor any more. */
@@ -215,6 +219,7 @@ export class XdpSocket implements KernelSocket {
     this.#require(true, 'bind', '');
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
+    this.#promiscuous = request.promiscuous ?? false;
     this.#steer(wanted);
     return { mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) };
   }
@@ -289,6 +294,7 @@ export class XdpSocket implements KernelSocket {
       const program = this.#program;
       if (program === undefined) return;
       this.#program = undefined;
+      this.#leavePromiscuous();
       try {
         program.disconnect(queue);
       } finally {
@@ -299,11 +305,17 @@ export class XdpSocket implements KernelSocket {
     const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
     try {
       program.connect(queue, this.descriptor, receive);
+      if (this.#promiscuous) this.#member ??= new PromiscuousMember(this.#host.calls, device.index);
     } catch (error) {
       if (this.#program === undefined) programs.release(device, program, queue);
       throw error;
     }
     this.#program = program;
+  }
+
+  #leavePromiscuous(): void {
+    this.#member?.leave();
+    this.#member = undefined;
   }
 
   kick(direction: Direction): void {
@@ -361,6 +373,7 @@ export class XdpSocket implements KernelSocket {
     const program = this.#program;
     this.#program = undefined;
     if (program !== undefined) programs.release(this.#bound!.device, program, this.#bound!.queue);
+    this.#leavePromiscuous();
     this.#readStatistics();
     this.#ended = true;
     this.#mapping.freeze();

@@ -174,6 +174,26 @@ test('wrong options are named, whatever the mode, and leave nothing behind', asy
   }
 });
 
+test('what only Linux sockets are asked for is taken where it means nothing, and refused where it would be missed', async () => {
+  await using kernel = await kernelWith();
+  for (const on of [true, false]) {
+    const options = { promiscuous: on, bypassQueueing: on, ignoreOutgoing: on } as const;
+    await using socket = await openSmall(kernel, 'soft0', options);
+    assert.equal(socket.mode.got, 'xdp-zc');
+  }
+  for (const option of ['promiscuous', 'bypassQueueing', 'ignoreOutgoing']) {
+    await assert.rejects(
+      openSmall(kernel, 'soft0', { [option]: 'yes' }),
+      refused('INVALID_OPTION', new RegExp(`${option}: yes is not true or false`)),
+    );
+  }
+  const fanout = { group: 1, type: 'hash' } as const;
+  await assert.rejects(
+    openSmall(kernel, 'soft0', { mode: 'v3', fanout }),
+    refused('MODE_UNSUPPORTED', /soft kernel has no groups.*queue: 0, 1/),
+  );
+});
+
 test('an interface that is not there: which there are', async () => {
   await using kernel = await kernelWith();
   await assert.rejects(openSmall(kernel, 'eth7'), refused('NO_INTERFACE', /eth7.*it has soft0/));

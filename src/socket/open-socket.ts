@@ -3,6 +3,7 @@ import type {
   Binding,
   BusyPoll,
   BusyPollRequest,
+  Fanout,
   InterfaceInfo,
   Kernel,
   KernelSocket,
@@ -22,6 +23,7 @@ import { XdpRings } from '../ring/xdp/user.js';
 import { checkReceive } from '../steering/compile-rules.js';
 import type { Receive } from '../steering/rules.js';
 import { PacketSocket, type RefusedMode } from './packet-socket.js';
+import { trafficOptions } from './traffic-options.js';
 
 /** What a program asks for. */
 export interface OpenSocketOptions {
@@ -71,6 +73,20 @@ export interface OpenSocketOptions {
    * granted is `socket.busyPoll`.
    */
   readonly busyPoll?: BusyPollRequest;
+  /**
+   * Linux: the interface takes packets for other addresses than its own, too, while the socket is open; default true when anything is
+   * received. The soft kernel's interfaces always do.
+   */
+  readonly promiscuous?: boolean;
+  /** V2, V3 on Linux: share the interface's packets with the other sockets of a group; default none. Other modes refuse it. */
+  readonly fanout?: Fanout;
+  /**
+   * V2, V3 on Linux: sent packets go to the driver at once, past the interface's queueing discipline and local taps such as tcpdump;
+   * default true. In other modes, and on the soft kernel, they always do.
+   */
+  readonly bypassQueueing?: boolean;
+  /** V2, V3 on Linux: do not receive what this machine sends through the interface; default true. Elsewhere it never is received. */
+  readonly ignoreOutgoing?: boolean;
   /**
    * Debugging: checks whose each frame is, and collects what the program does wrong in `socket.ownership.violations`, or calls a
    * function with each violation. All sockets of a packet buffer should be checked. Slow; default false.
@@ -153,32 +169,37 @@ const FATAL: ReadonlySet<string> = new Set([
   'WRONG_STATE',
 ]);
 
-const OPTION_NAMES: readonly (keyof OpenSocketOptions)[] = [
-  'kernel',
-  'interface',
-  'receive',
-  'queue',
-  'mode',
-  'exclusive',
-  'onDowngrade',
-  'buffer',
-  'ring',
-  'blockSize',
-  'retireMilliseconds',
-  'ringFrameSize',
-  'outcomes',
-  'segments',
-  'allowCutoff',
-  'transmitChecksums',
-  'busyPoll',
-  'checkOwnership',
-];
+/** Every option there is: the type sees to it that none is missing. */
+const OPTIONS: Readonly<Record<keyof OpenSocketOptions, true>> = {
+  kernel: true,
+  interface: true,
+  receive: true,
+  queue: true,
+  mode: true,
+  exclusive: true,
+  onDowngrade: true,
+  buffer: true,
+  ring: true,
+  blockSize: true,
+  retireMilliseconds: true,
+  ringFrameSize: true,
+  outcomes: true,
+  segments: true,
+  allowCutoff: true,
+  transmitChecksums: true,
+  busyPoll: true,
+  promiscuous: true,
+  bypassQueueing: true,
+  ignoreOutgoing: true,
+  fanout: true,
+  checkOwnership: true,
+};
 
 function checkOptions(options: OpenSocketOptions): void {
-  checkOptionNames('openSocket', options, OPTION_NAMES);
+  checkOptionNames('openSocket', options, Object.keys(OPTIONS));
   const { kernel, onDowngrade, buffer } = options;
-  const switches = ['exclusive', 'outcomes', 'segments', 'allowCutoff', 'transmitChecksums'] as const;
-  for (const name of switches) checkBoolean(name, options[name]);
+  const switches = ['exclusive', 'outcomes', 'segments', 'promiscuous', 'bypassQueueing', 'ignoreOutgoing'] as const;
+  for (const name of [...switches, 'allowCutoff', 'transmitChecksums'] as const) checkBoolean(name, options[name]);
   if (typeof kernel?.socket !== 'function') {
     throw new PacketError('INVALID_OPTION', `kernel: ${String(kernel)} is not a kernel`, {
       remedy: 'make one with new SoftKernel(), or leave the option out for the Linux kernel',
@@ -288,6 +309,7 @@ async function openInMode(
       receive: options.receive,
       segments: options.segments ?? false,
       ...(options.allowCutoff !== undefined && { allowCutoff: options.allowCutoff }),
+      ...trafficOptions(options),
     });
     checkBinding(mode, binding);
     // Not before: a rung that is refused anyway, perhaps while others are opening sockets, needs no frames.
@@ -372,8 +394,9 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
     return { receive, transmit: ring, fill: receive, completion: ring };
   }
   const frameSize = checkPowerOfTwo('ringFrameSize', options.ringFrameSize ?? buffer.frameSize, 256, 65536);
+  const { headroom } = buffer;
   if (version === 'v2')
-    return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize) };
+    return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize), headroom };
   const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? DEFAULT_BLOCK_BYTES, 4096, 2 ** 26);
   if (frameSize > blockSize) {
     throw new PacketError('INVALID_OPTION', `ringFrameSize: ${frameSize} is more than blockSize ${blockSize}`, {
@@ -385,6 +408,7 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
     transmit: ring,
     frameSize,
     blockSize,
+    headroom,
     retireMilliseconds,
   };
 }

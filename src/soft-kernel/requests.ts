@@ -62,9 +62,18 @@ export function checkRingRequest(given: RingRequest): RingRequest {
   return request;
 }
 
-/** Copies and checks all of a request that does not depend on the device. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
+/**
+ * Copies and checks all of a request that does not depend on the device.
+ *
+ * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED
+ */
 export function checkBindRequest(given: BindRequest): BindRequest {
   const request = copyArgument('bind request', given);
+  if (request.fanout !== undefined) {
+    throw new PacketError('MODE_UNSUPPORTED', 'fanout: the soft kernel has no groups of sockets', {
+      remedy: 'a socket for each queue (queue: 0, 1, ...), or rules that divide the packets',
+    });
+  }
   if (request.queue !== undefined) checkInteger('queue', request.queue, 0, 65535);
   return { ...request, receive: checkRules(request.receive), segments: request.segments === true };
 }

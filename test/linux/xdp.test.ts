@@ -1,50 +1,34 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { reasonToSkip } from '../support/privileges.js';
-import { testNamespaces, VethPair, type VethPairOptions } from '../support/veth-pair.js';
+import { runInside } from '../support/run-inside.js';
+import { testNamespaces } from '../support/veth-pair.js';
 
 const skip = reasonToSkip() ?? false;
 
-/** A process lives in one network namespace: these tests run in one of their own, at the near end of a veth pair. */
-async function runInside(script: string, options: VethPairOptions = {}): Promise<void> {
-  const pair = VethPair.create(options);
-  try {
-    const { status, stdout, stderr } = await pair.start(pair.near, fileURLToPath(new URL(script, import.meta.url)))
-      .result;
-    assert.equal(status, 0, `${stdout}${stderr}`);
-    assert.match(stdout, /# fail 0/);
-    assert.doesNotMatch(stdout, /# pass 0/);
-  } finally {
-    pair.close();
-  }
-}
+const inside = (name: string): URL => new URL(`inside/${name}.js`, import.meta.url);
 
-test('AF_XDP sockets move packets over a veth pair', { skip }, () => runInside('inside/traffic.js'));
-test('AF_XDP sockets wait without blocking the event loop, and blocking', { skip }, () =>
-  runInside('inside/waiting.js'),
-);
-test('what AF_XDP refuses is a typed error that names the remedy', { skip }, () => runInside('inside/refusals.js'));
-test('AF_XDP sockets leave nothing behind', { skip }, () => runInside('inside/clean-up.js'));
-test('AF_XDP sockets poll the device where they are asked to', { skip }, () => runInside('inside/busy-poll.js'));
+test('AF_XDP sockets move packets over a veth pair', { skip }, () => runInside(inside('traffic')));
+test('AF_XDP sockets wait without blocking the event loop, and blocking', { skip }, () => runInside(inside('waiting')));
+test('what AF_XDP refuses is a typed error that names the remedy', { skip }, () => runInside(inside('refusals')));
+test('AF_XDP sockets leave nothing behind', { skip }, () => runInside(inside('clean-up')));
+test('AF_XDP sockets poll the device where they are asked to', { skip }, () => runInside(inside('busy-poll')));
 test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
-  runInside('inside/sharing.js', { queues: 2 }),
+  runInside(inside('sharing'), { queues: 2 }),
 );
 test('AF_XDP sockets receive by rules, and the rest goes through the stack', { skip }, () =>
-  runInside('inside/rules.js', { queues: 2 }),
+  runInside(inside('rules'), { queues: 2 }),
 );
 test("rules are the same to the kernel's programs and filters and to the soft kernel", { skip }, () =>
-  runInside('inside/rule-programs.js', { queues: 2 }),
+  runInside(inside('rule-programs'), { queues: 2 }),
 );
 test('all queues of an interface are opened at once, on one thread or a thread each', { skip }, () =>
-  runInside('inside/queues.js', { queues: 2 }),
+  runInside(inside('queues'), { queues: 2 }),
 );
-test('a packet buffer is handed to a child process', { skip }, () =>
-  runInside('inside/shared-buffer.js', { queues: 2 }),
-);
-test('AF_XDP sockets cut off no ssh session', { skip }, () => runInside('inside/guard.js'));
-test('AF_XDP sockets survive the end of their namespaces', { skip }, () => runInside('inside/namespace.js'));
-test('AF_XDP fills in checksums of sent packets', { skip }, () => runInside('inside/checksums.js'));
+test('a packet buffer is handed to a child process', { skip }, () => runInside(inside('shared-buffer'), { queues: 2 }));
+test('AF_XDP sockets cut off no ssh session', { skip }, () => runInside(inside('guard')));
+test('AF_XDP sockets survive the end of their namespaces', { skip }, () => runInside(inside('namespace')));
+test('AF_XDP fills in checksums of sent packets', { skip }, () => runInside(inside('checksums')));
 
 test('no namespace of this process is left', { skip }, () => {
   assert.deepEqual(

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { release } from 'node:os';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
 import { PacketBatch } from '../../../src/ring/packet-batch.js';
 import { type OpenSocketOptions, openSocket } from '../../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../../src/socket/packet-socket.js';
-import { readNumberedFrame, writeNumberedFrame } from '../../support/frames.js';
+import { readNumberedFrame } from '../../support/frames.js';
+import { receiveNumbered, sendNumbered } from '../../support/numbered-traffic.js';
 import { VethPair } from '../../support/veth-pair.js';
 import { openXdp } from '../../support/xdp-session.js';
 
@@ -44,30 +44,6 @@ function report({ stdout, stderr }: { stdout: string; stderr: string }): Report 
   return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Report;
 }
 
-/** Receives until `count` numbered frames are there; checks number, length and content of each. */
-async function receiveNumbered(socket: PacketSocket, count: number, size: number): Promise<void> {
-  const batch = new PacketBatch(64);
-  let next = 0;
-  while (next < count) {
-    if (socket.receive(batch) === 0) {
-      assert.ok(await socket.wait({ timeoutMilliseconds: 5000 }), `packet ${next} never came`);
-      continue;
-    }
-    for (let i = 0; i < batch.length; i++) {
-      assert.equal(readNumberedFrame(socket.bytes, batch.offset[i]!, batch.size[i]!, size), next++);
-    }
-    socket.release(batch);
-  }
-}
-
-/** Waits until the kernel has sent so many. */
-async function sentByKernel(socket: PacketSocket, count: number): Promise<void> {
-  for (let i = 0; (await socket.statistics()).kernelSent < count; i++) {
-    assert.ok(i < 400, 'frames never came back');
-    await sleep(5);
-  }
-}
-
 for (const mode of ['xdp-copy', 'xdp-generic'] as const) {
   for (const size of [60, 1514]) {
     test(`${mode}: receives packets of ${size} bytes, whole and in order`, async () => {
@@ -90,18 +66,7 @@ for (const mode of ['xdp-copy', 'xdp-generic'] as const) {
       const receiver = pair.start(pair.far, program('rxdrop'), pair.far.interface, mode, 1500, size);
       await receiver.line('ready');
       const socket = await open({ mode, receive: 'none' });
-      const batch = new PacketBatch(50);
-      for (let sent = 0; sent < 1500; ) {
-        assert.equal(socket.allocate(batch), 50);
-        for (let i = 0; i < 50; i++) {
-          writeNumberedFrame(socket.bytes, batch.offset[i]!, size, sent++);
-          batch.size[i] = size;
-        }
-        while (batch.length > 0) {
-          if (socket.send(batch) === 0) assert.ok(await socket.wait({ for: 'send', timeoutMilliseconds: 2000 }));
-        }
-      }
-      await sentByKernel(socket, 1500);
+      await sendNumbered(socket, 1500, size);
       const { kernelReceived, kernelSent, drops } = await socket.statistics();
       assert.deepEqual([kernelReceived, kernelSent, drops], [0, 1500, {}]);
       await socket.close();
