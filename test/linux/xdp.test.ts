@@ -2,32 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { reasonToSkip } from '../support/privileges.js';
-import { testNamespaces, VethPair, type VethPairOptions } from '../support/veth-pair.js';
+import { runInside } from '../support/run-inside.js';
+import { testNamespaces, type VethPairOptions } from '../support/veth-pair.js';
 
 const skip = reasonToSkip() ?? false;
 
-/** A process lives in one network namespace: these tests run in one of their own, at the near end of a veth pair. */
-async function runInside(script: string, options: VethPairOptions = {}): Promise<void> {
-  const pair = VethPair.create(options);
-  try {
-    const { status, stdout, stderr } = await pair.start(pair.near, fileURLToPath(new URL(script, import.meta.url)))
-      .result;
-    assert.equal(status, 0, `${stdout}${stderr}`);
-    assert.match(stdout, /# fail 0/);
-    assert.doesNotMatch(stdout, /# pass 0/);
-  } finally {
-    pair.close();
-  }
-}
+const run = (script: string, options: VethPairOptions = {}): Promise<void> =>
+  runInside(fileURLToPath(new URL(script, import.meta.url)), options);
 
-test('AF_XDP sockets move packets over a veth pair', { skip }, () => runInside('inside/traffic.js'));
-test('AF_XDP sockets wait without blocking the event loop, and blocking', { skip }, () =>
-  runInside('inside/waiting.js'),
-);
-test('what AF_XDP refuses is a typed error that names the remedy', { skip }, () => runInside('inside/refusals.js'));
-test('AF_XDP sockets leave nothing behind', { skip }, () => runInside('inside/clean-up.js'));
+test('AF_XDP sockets move packets over a veth pair', { skip }, () => run('inside/traffic.js'));
+test('AF_XDP sockets wait without blocking the event loop, and blocking', { skip }, () => run('inside/waiting.js'));
+test('what AF_XDP refuses is a typed error that names the remedy', { skip }, () => run('inside/refusals.js'));
+test('AF_XDP sockets leave nothing behind', { skip }, () => run('inside/clean-up.js'));
 test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
-  runInside('inside/sharing.js', { queues: 2 }),
+  run('inside/sharing.js', { queues: 2 }),
 );
 test('AF_XDP sockets receive by rules, and the rest goes through the stack', { skip }, () =>
   runInside('inside/rules.js', { queues: 2 }),
