@@ -27,6 +27,8 @@ export interface ConformanceOptions {
   readonly farMode: Mode;
   /** A mode whose sockets see packets without taking them away, to listen beside the tested one; absent: none works here. */
   readonly tapMode?: Mode;
+  /** Bytes of a frame of the packet buffers; default 2048. */
+  readonly frameSize?: number;
   create(): Promise<ConformanceFixture>;
 }
 
@@ -45,7 +47,7 @@ const sizeOf = (number: number): number => [60, 1514, 61, 200, 128][number % 5]!
  * tests. On a real interface there may be other traffic (neighbour discovery, say), so packets that are not numbered are passed over,
  * and packets come when they come, so everything is waited for.
  */
-export function conformance({ name, modes, farMode, tapMode, create }: ConformanceOptions): void {
+export function conformance({ name, modes, farMode, tapMode, frameSize = 2048, create }: ConformanceOptions): void {
   describe(name, () => {
     let fixture: ConformanceFixture;
     let far: PacketSocket;
@@ -68,7 +70,7 @@ export function conformance({ name, modes, farMode, tapMode, create }: Conforman
         receive: 'all',
         ring: 512,
         blockSize: 32768, // V3: a burst takes a block or two, and there must be many to hold some
-        buffer: { frames: 2048 },
+        buffer: { frames: 2048, frameSize },
         ...(isExclusive(options.mode) && { queue: 0 }),
         ...options,
       });
@@ -401,7 +403,7 @@ export function conformance({ name, modes, farMode, tapMode, create }: Conforman
     });
 
     function newBuffer(): PacketBuffer {
-      return PacketBuffer.create({ arena: fixture.kernel.arena, frames: 2048 });
+      return PacketBuffer.create({ arena: fixture.kernel.arena, frames: 2048, frameSize });
     }
   });
 }
