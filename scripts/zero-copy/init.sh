@@ -28,7 +28,7 @@ stty -F /dev/ttyS1 raw
 cd /project
 status=0
 while read -r test; do
-  /node --expose-gc "$test" >/dev/ttyS1 2>&1 || status=1
+  NO_COLOR=1 /node --expose-gc "$test" >/dev/ttyS1 2>&1 || status=1
 done </tests
 echo "status $status" >/dev/ttyS1
 poweroff -f

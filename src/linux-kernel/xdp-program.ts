@@ -23,6 +23,7 @@ import {
   XDP_FLAGS_SKB_MODE,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { LinkResets } from './link-resets.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -180,6 +181,7 @@ function nameOf(receive: QueueReceive): string {
 export class XdpPrograms {
   readonly #calls: SystemCalls;
   readonly #attached = new Map<number, XdpProgram>();
+  readonly #resets = new LinkResets();
 
   constructor(calls: SystemCalls) {
     this.#calls = calls;
@@ -189,6 +191,7 @@ export class XdpPrograms {
   acquire(device: LinuxInterface, attachMode: AttachMode, segments: boolean): XdpProgram {
     const present = this.#attached.get(device.index);
     if (present === undefined) {
+      this.#resets.expect(device);
       const program = XdpProgram.attach(this.#calls, device, attachMode, segments);
       this.#attached.set(device.index, program);
       return program;
@@ -213,7 +216,13 @@ export class XdpPrograms {
   }
 
   release(device: LinuxInterface, program: XdpProgram, queue: number): void {
+    this.#resets.expect(device);
     if (program.release(queue) && this.#attached.get(device.index) === program) this.#attached.delete(device.index);
+  }
+
+  /** Waits until the link is up again, where a change of the program has reset it; for a bounded time. */
+  settled(device: LinuxInterface): Promise<void> {
+    return this.#resets.settled(device);
   }
 }
 

@@ -178,7 +178,8 @@ export class XdpSocket implements KernelSocket {
 
   /**
    * Binds to one queue, registers or shares the packet buffer, and attaches the XDP program when packets are to be received.
-   * Some drivers never look again at a fill ring that was empty at this moment: fill it before.
+   * Some drivers never look again at a fill ring that was empty at this moment: fill it before. Where attaching resets the link, it
+   * is waited for, up to 5 s.
    *
    * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, NO_DRIVER_ZEROCOPY, MODE_UNSUPPORTED, FRAME_TOO_SMALL,
    *   FLOW_TABLE_FULL (too many rules), NO_PRIVILEGE, WRONG_STATE, SYSTEM_CALL
@@ -200,6 +201,8 @@ export class XdpSocket implements KernelSocket {
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
     this.#steer(wanted);
+    await this.#host.programs.settled(device);
+    this.#require(true, 'bind', '');
     return { mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) };
   }
 
@@ -258,6 +261,7 @@ export class XdpSocket implements KernelSocket {
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
     this.#steer(parseReceive(receive));
+    await this.#host.programs.settled(this.#bound!.device);
   }
 
   #steer(receive: ParsedReceive): void {
