@@ -39,7 +39,12 @@ export async function runMachine({ machine, kernel, image, card, folder, seconds
   args.push('-serial', `file:${console_}`, '-serial', `file:${output}`, '-device', 'virtio-rng-pci');
   ['0a', '0b'].forEach((address, i) => {
     // A root port each: igb's virtual functions would claim the next card's place.
-    args.push('-netdev', `hubport,id=n${i},hubid=0`, '-device', `pcie-root-port,id=p${i},chassis=${i + 1},slot=${i + 1}`);
+    args.push(
+      '-netdev',
+      `hubport,id=n${i},hubid=0`,
+      '-device',
+      `pcie-root-port,id=p${i},chassis=${i + 1},slot=${i + 1}`,
+    );
     args.push('-device', `${CARDS[card]},romfile=,bus=p${i},netdev=n${i},mac=02:00:00:00:00:${address}`);
   });
   const libraries = ['usr/lib/x86_64-linux-gnu', 'lib/x86_64-linux-gnu'].map((path) => join(machine, path));

@@ -111,9 +111,9 @@ export class XdpProgram {
     }
   }
 
-  /** Sends the packets of a queue to the stack again. */
+  /** Sends the packets of a queue to the stack again. Idempotent. */
   disconnect(queue: number): void {
-    this.#queues.delete(queue);
+    if (!this.#queues.delete(queue)) return;
     const result = this.#calls.bpf(BPF_MAP_DELETE_ELEM, this.#element(queue));
     if (result < 0)
       throw systemCallError('bpf BPF_MAP_DELETE_ELEM', -result, `send queue ${queue} to the stack`, {}, CAPABILITIES);

@@ -268,7 +268,8 @@ export class XdpSocket implements KernelSocket {
     checkReceiveRing(receive, this.#entries!.receive > 0);
     const { device, queue, mode, segments } = this.#bound!;
     const { programs } = this.#host;
-    if (receive === 'none') {
+    // Drivers send in zero-copy only while a program is attached (ENXIO otherwise), be it one that receives nothing.
+    if (receive === 'none' && mode !== 'xdp-zc') {
       const program = this.#program;
       if (program === undefined) return;
       this.#program = undefined;
@@ -281,7 +282,8 @@ export class XdpSocket implements KernelSocket {
     }
     const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
     try {
-      program.connect(queue, this.descriptor, receive);
+      if (receive !== 'none') program.connect(queue, this.descriptor, receive);
+      else if (this.#program !== undefined) program.disconnect(queue);
     } catch (error) {
       if (this.#program === undefined) programs.release(device, program, queue);
       throw error;

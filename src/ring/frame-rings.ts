@@ -52,6 +52,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   /** Most empty frames that the kernel can have; 0 for a socket that only sends. */
   readonly #receiveEntries: number;
   readonly #refillFrom: number;
+  /** Most frames that can be on their way out. */
   readonly #transmitEntries: number;
   /** Most frames of one packet. */
   readonly #mostParts: number;
@@ -81,7 +82,10 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     this.#receiveBytes = (buffer.frames - buffer.sendFrames) * buffer.frameSize;
     this.#receiveEntries = maps.receive === undefined ? 0 : (maps.fill ?? maps.receive).entries;
     this.#refillFrom = Math.max(1, Math.min(REFILL_FRAMES, this.#receiveEntries >> 2));
-    this.#transmitEntries = maps.transmit?.entries ?? 0;
+    this.#transmitEntries = Math.min(
+      maps.transmit?.entries ?? 0,
+      maps.completion?.entries ?? Number.POSITIVE_INFINITY, // V4 has none
+    );
     this.#mostParts = Math.min(MOST_PARTS, this.#transmitEntries);
     this.#frameMask = buffer.frameMask;
     this.#frameSize = buffer.frameSize;

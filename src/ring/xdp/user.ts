@@ -41,6 +41,9 @@ export class XdpRings extends FrameRings {
   readonly #completion: RingView;
   /** How far the fill ring's index was ahead of the RX ring's when no frame was posted; 0 but for tests. */
   readonly #lead: number;
+  /** The same for the TX and the completion ring. */
+  readonly #transmitLead: number;
+  readonly #mostTransmit: number;
   readonly #base: number;
   readonly #bytes: number;
   readonly #frameMask: number;
@@ -60,6 +63,8 @@ export class XdpRings extends FrameRings {
     this.#fill = new RingView(this.i32, maps.receive && maps.fill, 'producer');
     this.#completion = new RingView(this.i32, maps.completion, 'consumer');
     this.#lead = (this.#fill.index - this.#receive.index) | 0;
+    this.#transmitLead = (this.#transmit.index - this.#completion.index) | 0;
+    this.#mostTransmit = Math.min(this.#transmit.entries, this.#completion.entries);
     this.#base = buffer.base;
     this.#bytes = buffer.frames * buffer.frameSize;
     this.#frameMask = buffer.frameMask;
@@ -143,14 +148,19 @@ export class XdpRings extends FrameRings {
     return ring.entries > 0 && Atomics.load(this.i32, ring.producer) !== ring.index;
   }
 
+  /**
+   * Never more frames with the kernel than the completion ring has entries: the kernel takes a descriptor only when it has room to
+   * hand its frame back, so what was posted beyond would lie there until somebody looks after the completions.
+   */
   protected transmitRoom(): number {
-    const ring = this.#transmit;
-    let room = ring.entries - ((ring.index - ring.other) | 0);
-    if (room < ring.entries >> 1 && ring.entries > 0) {
-      ring.other = Atomics.load(this.i32, ring.consumer);
-      room = ring.entries - ((ring.index - ring.other) | 0);
-    }
-    return room;
+    return this.#mostTransmit - ((this.#transmit.index - this.#completion.index - this.#transmitLead) | 0);
+  }
+
+  override writable(): boolean {
+    if (this.transmitRoom() > 0) return true;
+    const ring = this.#completion;
+    // Full: writable as soon as a frame has come back, which `send` will notice.
+    return ring.entries > 0 && Atomics.load(this.i32, ring.producer) !== ring.index;
   }
 
   protected postTransmit(batch: PacketBatch, count: number): void {
