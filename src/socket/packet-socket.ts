@@ -26,7 +26,10 @@ export interface SocketMode {
 
 /** Everything that is counted for a socket, in packets unless it says otherwise. */
 export interface SocketStatistics extends RingCounters {
-  /** What the kernel delivered to the socket and sent for it. */
+  /**
+   * What the kernel delivered to the socket and sent for it. Of a packet of several frames that the program has not taken yet each
+   * frame counts, and of those on their way out all but one are taken off.
+   */
   readonly kernelReceived: number;
   readonly kernelSent: number;
   /** Lost packets by the place where they were lost; see DROP_PLACES for which the socket can know of, and where the others are. */
@@ -275,7 +278,13 @@ export class PacketSocket {
   async statistics(): Promise<SocketStatistics> {
     this.#expectOpen();
     const { received, sent, drops } = await this.#kernelSocket.statistics();
-    return { ...this.rings.counters, kernelReceived: received, kernelSent: sent, drops };
+    const { counters } = this.rings;
+    return {
+      ...counters,
+      kernelReceived: received - (counters.receivedFrames - counters.received),
+      kernelSent: Math.max(0, sent - (counters.sentFrames - counters.sent)),
+      drops,
+    };
   }
 
   /**

@@ -104,6 +104,7 @@ export abstract class SlotRings implements SocketRings {
     batch.length = count;
     if (count === 0) return 0;
     counters.received += count;
+    counters.receivedFrames += count;
     batch.origin = this;
     return count;
   }

@@ -1,10 +1,14 @@
 import type { RingMap } from '../../kernel/contract.js';
-import { FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
-import { OUTCOME_UNKNOWN, type PacketBatch } from '../packet-batch.js';
+import { continuedEntries, FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
+import { OUTCOME_UNKNOWN, PACKET_CONTINUES, type PacketBatch } from '../packet-batch.js';
 import { PACKET_CONTINUED } from './layout.js';
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
 const CONTINUED = PACKET_CONTINUED;
+const CONTINUES = PACKET_CONTINUES;
+
+/** In a frame's mark: the packet that is sent continues in the next frame; the completion ring does not tell. */
+const MARK_CONTINUES = 0x8000;
 
 /** One index ring as the user side sees it; word indices. `cached` is the other side's index as last read. */
 class RingView {
@@ -100,10 +104,13 @@ export class XdpRings extends FrameRings {
       flags[i] = options & CONTINUED;
     }
     let whole = limit;
+    let continued = 0;
     if ((seen & CONTINUED) !== 0) {
       whole = wholePackets(batch, limit);
       if (whole === 0 && limit === capacity) whole = limit; // one packet fills the batch
+      continued = continuedEntries(batch, whole);
     }
+    this.continued = continued;
     for (let i = 0; i < whole; i++) u16[marks + ((offset[i]! - bufferBase) >>> shift)] = 0;
     batch.length = whole;
     if (whole > 0) {
@@ -177,10 +184,11 @@ export class XdpRings extends FrameRings {
       const descriptor = base + (((index + i) & mask) << 2);
       const at = offset[i]! - bufferBase;
       i32[descriptor] = at;
-      u16[marks + (at >>> shift)] = mark;
+      const flag = flags[i]!;
+      u16[marks + (at >>> shift)] = mark + flag * MARK_CONTINUES;
       i32[descriptor + 1] = 0;
       i32[descriptor + 2] = size[i]!;
-      i32[descriptor + 3] = flags[i]!;
+      i32[descriptor + 3] = flag;
     }
     ring.index = (index + count) | 0;
     Atomics.store(i32, ring.producer, ring.index);
@@ -218,31 +226,48 @@ export class XdpRings extends FrameRings {
   }
 
   protected takeOutcomes(batch: PacketBatch): number {
-    const count = this.#completed(batch.capacity);
+    const { offset, size, flags, outcome, capacity } = batch;
+    const count = this.#completed(capacity);
     const { i32 } = this;
+    const u16 = this.#u16;
+    const marks = this.#marks;
     const ring = this.#completion;
     const { base, mask, index } = ring;
-    let good = 0;
-    for (let i = 0; i < count; i++) {
-      const at = i32[base + (((index + i) & mask) << 1)]!;
-      if (at >>> 0 >= this.#bytes) continue;
-      this.#u16[this.#marks + (at >>> this.#shift)] = 0;
-      batch.offset[good] = this.#base + at;
-      batch.size[good] = 0; // the ring does not say
-      batch.flags[good] = 0;
-      batch.outcome[good++] = OUTCOME_UNKNOWN;
+    let entries = 0;
+    let taken = 0;
+    let whole = 0;
+    let wholeTaken = 0;
+    while (taken < count) {
+      const at = i32[base + (((index + taken++) & mask) << 1)]!;
+      if (at >>> 0 < this.#bytes) {
+        offset[entries] = this.#base + at;
+        size[entries] = 0; // the ring does not say
+        flags[entries] = u16[marks + (at >>> this.#shift)]! >>> 15;
+        outcome[entries++] = OUTCOME_UNKNOWN;
+      }
+      if (entries > 0 && (flags[entries - 1]! & CONTINUES) !== 0) continue;
+      whole = entries;
+      wholeTaken = taken;
     }
-    this.counters.invalid += count - good;
-    ring.index = (index + count) | 0;
-    if (count > 0) Atomics.store(i32, ring.consumer, ring.index);
-    batch.length = good;
-    return good;
+    // A packet whose end is not here yet, or has no room in this batch, waits; unless it alone fills the batch.
+    if (whole === 0 && entries === capacity) {
+      whole = entries;
+      wholeTaken = taken;
+    }
+    for (let i = 0; i < whole; i++) {
+      u16[marks + ((offset[i]! - this.#base) >>> this.#shift)] = 0;
+    }
+    this.counters.invalid += wholeTaken - whole;
+    ring.index = (index + wholeTaken) | 0;
+    if (wholeTaken > 0) Atomics.store(i32, ring.consumer, ring.index);
+    batch.length = whole;
+    return whole;
   }
 
   protected takeRemaining(frames: Int32Array, limit: number): number {
     let count = 0;
     for (; count < limit && this.#remaining < this.buffer.frames; this.#remaining++) {
-      if (this.#u16[this.#marks + this.#remaining] !== this.#mark) continue;
+      if ((this.#u16[this.#marks + this.#remaining]! & ~MARK_CONTINUES) !== this.#mark) continue;
       this.#u16[this.#marks + this.#remaining] = 0;
       frames[count++] = this.#base + (this.#remaining << this.#shift);
     }
