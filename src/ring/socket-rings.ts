@@ -74,7 +74,7 @@ export class RingCounters {
   failed = 0;
   /** Sent by copying, because they came from another buffer or from a V2/V3 ring. */
   copied = 0;
-  /** Copied out of a V2/V3 ring because more than half of it was held (I10). */
+  /** Copied out of a V2/V3 ring because more than half of it was held (I10), or to give a V3 block with few packets back at once. */
   copiedOut = 0;
   /** Received only in part, because they did not fit a slot or block of the ring (V2, V3): PACKET_TRUNCATED in the batch. */
   truncated = 0;
