@@ -18,10 +18,10 @@ test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
   run('inside/sharing.js', { queues: 2 }),
 );
 test('AF_XDP sockets receive by rules, and the rest goes through the stack', { skip }, () =>
-  runInside('inside/rules.js', { queues: 2 }),
+  run('inside/rules.js', { queues: 2 }),
 );
 test("rules are the same to the kernel's programs and filters and to the soft kernel", { skip }, () =>
-  runInside('inside/rule-programs.js', { queues: 2 }),
+  run('inside/rule-programs.js', { queues: 2 }),
 );
 
 test('no namespace of this process is left', { skip }, () => {
