@@ -52,6 +52,9 @@ test('a device that counts receive buffers in whole KiB takes less of a frame in
     message: /1514 bytes.*room for 1024, of which igb takes whole units of 1024/,
     remedy: 'frameSize: 4096',
   });
+  assert.throws(() => checkBinding({ ...zeroCopy, receive: 'none' }, device, memory, false, true), {
+    code: 'FRAME_TOO_SMALL',
+  });
   const large = { ...memory, frameSize: 4096 }; // 3840 bytes behind the headroom: 3 KiB
   assert.equal(checkBinding(zeroCopy, device, large, true, true).mode, 'xdp-zc');
   assert.doesNotThrow(() => checkBinding(zeroCopy, { ...device, mtu: 3058 }, large, true, true));

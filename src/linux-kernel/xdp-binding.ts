@@ -62,7 +62,9 @@ export function checkBinding(
   }
   checkReceiveRing(receive, receives);
   const queue = checkQueue(request.queue, device, receive !== 'none', transmits);
-  if (receive !== 'none' && !request.segments && device.driver !== 'loopback') checkRoom(device, memory, mode);
+  // In zero-copy the queue's receive side is the socket's, whether it wants packets or not: the kernel binds no smaller frames.
+  const fills = receive !== 'none' || mode === 'xdp-zc';
+  if (fills && !request.segments && device.driver !== 'loopback') checkRoom(device, memory, mode);
   return { queue, mode };
 }
 

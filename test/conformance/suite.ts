@@ -282,7 +282,10 @@ export function conformance({ name, modes, farMode, tapMode, frameSize = 2048, c
         if (mode !== 'v2' && mode !== 'v3') {
           const buffer = { frames: 64, headroom: 1024 };
           await assert.rejects(open({ buffer }), withCode('FRAME_TOO_SMALL'));
-          await (await open({ buffer, receive: 'none' })).close(); // has no frames to fill
+          const sender = open({ buffer, receive: 'none' });
+          // Has no frames to fill; but on Linux a queue in zero-copy is the socket's for receiving, too: see docs/kernels.md.
+          if (fixture.kernel.name === 'soft' || mode !== 'xdp-zc') await (await sender).close();
+          else await assert.rejects(sender, withCode('FRAME_TOO_SMALL'));
           return;
         }
         await using socket = await open({ ringFrameSize: 256 });
