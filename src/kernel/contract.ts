@@ -275,11 +275,13 @@ export const DROP_PLACES = [
 
 export type DropPlace = (typeof DROP_PLACES)[number];
 
-/** The kernel's counts for one socket, in packets. */
+/** The kernel's counts for one socket. */
 export interface KernelStatistics {
+  /** In frames: a packet of several counts as often. On Linux the indices of AF_XDP's rings are all that tells. */
   readonly received: number;
   readonly sent: number;
   /** System calls that kicks and blocking waits of this socket have made (F1); absent where there are none to make. */
   readonly systemCalls?: number;
+  /** In packets; `invalid-descriptor` in descriptors. */
   readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
 }

@@ -44,3 +44,20 @@ test('packets must fit the frames, unless they may span several', () => {
   assert.equal(largestPacket({ ...device, mtu: 9000 }, memory, false), 2048);
   assert.equal(largestPacket({ ...device, mtu: 9000 }, memory, true), 9014);
 });
+
+test('a device that counts receive buffers in whole KiB takes less of a frame in zero-copy', () => {
+  const zeroCopy: BindRequest = { ...request, mode: 'xdp-zc' };
+  assert.throws(() => checkBinding(zeroCopy, device, memory, true, true), {
+    code: 'FRAME_TOO_SMALL',
+    message: /1514 bytes.*room for 1024, of which igb takes whole units of 1024/,
+    remedy: 'frameSize: 4096',
+  });
+  assert.throws(() => checkBinding({ ...zeroCopy, receive: 'none' }, device, memory, false, true), {
+    code: 'FRAME_TOO_SMALL',
+  });
+  const large = { ...memory, frameSize: 4096 }; // 3840 bytes behind the headroom: 3 KiB
+  assert.equal(checkBinding(zeroCopy, device, large, true, true).mode, 'xdp-zc');
+  assert.doesNotThrow(() => checkBinding(zeroCopy, { ...device, mtu: 3058 }, large, true, true));
+  assert.throws(() => checkBinding(zeroCopy, { ...device, mtu: 3059 }, large, true, true), { remedy: /mtu 3058/ });
+  assert.doesNotThrow(() => checkBinding(zeroCopy, { ...device, driver: 'i40e' }, memory, true, true));
+});

@@ -36,8 +36,17 @@ import type { SystemCalls } from './system-calls.js';
 /** The modes of AF_XDP sockets. */
 export type BoundMode = Extract<Mode, 'xdp-zc' | 'xdp-copy' | 'xdp-generic'>;
 
+/** Bytes of the largest frame: a page. */
+const LARGEST_FRAME = 4096;
+
 /** Most frames of one packet in copy mode, as the kernel is usually built (CONFIG_MAX_SKB_FRAGS and the head). */
 const MOST_FRAMES_PER_PACKET = 18;
+
+/**
+ * Drivers whose device counts receive buffers in whole units of so many bytes (SRRCTL.BSIZEPACKET). In zero-copy the frame is that
+ * buffer: what does not fit the units in it would arrive in a second frame, as if it were a packet of its own.
+ */
+const RECEIVE_BUFFER_UNITS: Readonly<Partial<Record<string, number>>> = { igb: 1024, igc: 1024 };
 
 /**
  * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
@@ -63,22 +72,34 @@ export function checkBinding(
   }
   checkReceiveRing(receive, receives);
   const queue = checkQueue(request.queue, device, receive !== 'none', transmits);
-  // Without packets of several frames, a longer packet would be dropped, or the driver refuse.
-  const needed = device.mtu + ETH_HLEN;
-  const room = memory.frameSize - XDP_PACKET_HEADROOM - memory.headroom;
-  if (receive !== 'none' && !request.segments && needed > room && device.driver !== 'loopback') {
-    throw new PacketError(
-      'FRAME_TOO_SMALL',
-      `packets of ${device.name} have up to ${needed} bytes, and a frame has room for ${room}`,
-      {
-        remedy:
-          memory.frameSize < 4096 && needed <= 4096 - XDP_PACKET_HEADROOM - memory.headroom
-            ? 'frameSize: 4096'
-            : `ip link set dev ${device.name} mtu ${4096 - XDP_PACKET_HEADROOM - memory.headroom - ETH_HLEN}, and frameSize: 4096`,
-      },
-    );
-  }
+  // In zero-copy the queue's receive side is the socket's, whether it wants packets or not: the kernel binds no smaller frames.
+  const fills = receive !== 'none' || mode === 'xdp-zc';
+  if (fills && !request.segments && device.driver !== 'loopback') checkRoom(device, memory, mode);
   return { queue, mode };
+}
+
+/** Without packets of several frames, a packet longer than a frame's room would be dropped, or the driver refuse. */
+function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistration, mode: BoundMode): void {
+  const needed = mtu + ETH_HLEN;
+  const unit = mode === 'xdp-zc' ? (RECEIVE_BUFFER_UNITS[driver] ?? 1) : 1;
+  const roomOf = (frameSize: number): number => {
+    const bytes = frameSize - XDP_PACKET_HEADROOM - memory.headroom;
+    return bytes - (bytes % unit);
+  };
+  const room = roomOf(memory.frameSize);
+  if (needed <= room) return;
+  const largest = roomOf(LARGEST_FRAME);
+  const units = unit === 1 ? '' : `, of which ${driver} takes whole units of ${unit}`;
+  throw new PacketError(
+    'FRAME_TOO_SMALL',
+    `packets of ${name} have up to ${needed} bytes, and a frame has room for ${room}${units}`,
+    {
+      remedy:
+        memory.frameSize < LARGEST_FRAME && needed <= largest
+          ? `frameSize: ${LARGEST_FRAME}`
+          : `ip link set dev ${name} mtu ${largest - ETH_HLEN}, and frameSize: ${LARGEST_FRAME}`,
+    },
+  );
 }
 
 /** Whoever asks for packets needs a ring for them. @throws PacketError INVALID_OPTION */

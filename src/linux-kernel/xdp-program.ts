@@ -23,6 +23,7 @@ import {
   XDP_FLAGS_SKB_MODE,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { LinkResets } from './link-resets.js';
 import { programInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
@@ -111,9 +112,9 @@ export class XdpProgram {
     }
   }
 
-  /** Sends the packets of a queue to the stack again. */
+  /** Sends the packets of a queue to the stack again. Idempotent. */
   disconnect(queue: number): void {
-    this.#queues.delete(queue);
+    if (!this.#queues.delete(queue)) return;
     const result = this.#calls.bpf(BPF_MAP_DELETE_ELEM, this.#element(queue));
     if (result < 0)
       throw systemCallError('bpf BPF_MAP_DELETE_ELEM', -result, `send queue ${queue} to the stack`, {}, CAPABILITIES);
@@ -181,6 +182,7 @@ function nameOf(receive: QueueReceive): string {
 export class XdpPrograms {
   readonly #calls: SystemCalls;
   readonly #attached = new Map<number, XdpProgram>();
+  readonly #resets = new LinkResets();
 
   constructor(calls: SystemCalls) {
     this.#calls = calls;
@@ -190,6 +192,7 @@ export class XdpPrograms {
   acquire(device: LinuxInterface, attachMode: AttachMode, segments: boolean): XdpProgram {
     const present = this.#attached.get(device.index);
     if (present === undefined) {
+      this.#resets.expect(device);
       const program = XdpProgram.attach(this.#calls, device, attachMode, segments);
       this.#attached.set(device.index, program);
       return program;
@@ -214,7 +217,13 @@ export class XdpPrograms {
   }
 
   release(device: LinuxInterface, program: XdpProgram, queue: number): void {
+    this.#resets.expect(device);
     if (program.release(queue) && this.#attached.get(device.index) === program) this.#attached.delete(device.index);
+  }
+
+  /** Waits until the link is up again, where a change of the program has reset it; for a bounded time. */
+  settled(device: LinuxInterface): Promise<void> {
+    return this.#resets.settled(device);
   }
 }
 

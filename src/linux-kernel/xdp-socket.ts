@@ -186,7 +186,8 @@ export class XdpSocket implements KernelSocket {
 
   /**
    * Binds to one queue, registers or shares the packet buffer, and attaches the XDP program when packets are to be received.
-   * Some drivers never look again at a fill ring that was empty at this moment: fill it before.
+   * Some drivers never look again at a fill ring that was empty at this moment: fill it before. Where attaching resets the link, it
+   * is waited for, up to 5 s.
    *
    * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, INTERFACE_BUSY, GUARDED_INTERFACE, NO_DRIVER_ZEROCOPY, MODE_UNSUPPORTED, FRAME_TOO_SMALL,
    *   FLOW_TABLE_FULL (too many rules), NO_PRIVILEGE, WRONG_STATE, SYSTEM_CALL
@@ -221,6 +222,8 @@ export class XdpSocket implements KernelSocket {
     this.#statistics.bound(got === 'xdp-zc');
     this.#promiscuous = request.promiscuous ?? false;
     this.#steer(wanted);
+    await this.#host.programs.settled(device);
+    this.#require(true, 'bind', '');
     return { mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) };
   }
 
@@ -284,13 +287,15 @@ export class XdpSocket implements KernelSocket {
     const wanted = parseReceive(receive);
     if (wanted === 'all' && !this.#bound!.allowCutoff) checkCutoff(this.#bound!.device.name);
     this.#steer(wanted);
+    await this.#host.programs.settled(this.#bound!.device);
   }
 
   #steer(receive: ParsedReceive): void {
     checkReceiveRing(receive, this.#entries!.receive > 0);
     const { device, queue, mode, segments } = this.#bound!;
     const { programs } = this.#host;
-    if (receive === 'none') {
+    // Drivers send in zero-copy only while a program is attached (ENXIO otherwise), be it one that receives nothing.
+    if (receive === 'none' && mode !== 'xdp-zc') {
       const program = this.#program;
       if (program === undefined) return;
       this.#program = undefined;
@@ -304,8 +309,13 @@ export class XdpSocket implements KernelSocket {
     }
     const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
     try {
-      program.connect(queue, this.descriptor, receive);
-      if (this.#promiscuous) this.#member ??= new PromiscuousMember(this.#host.calls, device.index);
+      if (receive !== 'none') {
+        program.connect(queue, this.descriptor, receive);
+        if (this.#promiscuous) this.#member ??= new PromiscuousMember(this.#host.calls, device.index);
+      } else if (this.#program !== undefined) {
+        program.disconnect(queue);
+        this.#leavePromiscuous();
+      }
     } catch (error) {
       if (this.#program === undefined) programs.release(device, program, queue);
       throw error;

@@ -22,8 +22,8 @@ class IndexCount {
 }
 
 /**
- * Turns what the kernel counts for an AF_XDP socket (linux/if_xdp.h, struct xdp_statistics) into packets received, sent and
- * dropped by place. Received and sent come from the rings' indices; a packet of several frames counts as that many.
+ * Turns what the kernel counts for an AF_XDP socket (linux/if_xdp.h, struct xdp_statistics) into frames received and
+ * sent, by the rings' indices, and packets dropped by place.
  */
 export class XdpStatistics {
   #received: IndexCount | undefined;

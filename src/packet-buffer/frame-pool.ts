@@ -78,11 +78,11 @@ export class FramePool {
   }
 
   /**
-   * A new mark, 1 to 65535. Each frame has 16 bits in which the rings that hold it may write their mark, where the ring format
-   * itself does not tell after a close which frames were in it (AF_XDP). 0 is "in no such ring".
+   * A new mark, 1 to 32767. Each frame has 16 bits in which the rings that hold it may write their mark, and a bit of their own above
+   * it, where the ring format itself does not tell after a close which frames were in it (AF_XDP). 0 is "in no such ring".
    */
   newMark(): number {
-    return (Atomics.add(this.#words, this.#at + LAST_MARK, 1) % 65535) + 1;
+    return (Atomics.add(this.#words, this.#at + LAST_MARK, 1) % 32767) + 1;
   }
 
   /** Free frames for a purpose. */

@@ -396,7 +396,7 @@ for (const version of FRAME_VERSIONS) {
       assert.equal(socket.user.send(batch), 4, what);
       assert.equal(batch.length, 0);
       assert.deepEqual(socket.transmit(), parts === 2 ? [1, 4] : [1, 3, 4], what);
-      assert.equal(socket.user.counters.unsendable - before, parts, what);
+      assert.equal(socket.user.counters.unsendable - before, 1, what);
       assert.equal(socket.kernel.counters.invalidDescriptor, 0, `${what}: the kernel never sees it (${round})`);
     });
     socket.finish();
@@ -433,7 +433,7 @@ for (const version of FRAME_VERSIONS) {
       assert.equal(batch.length, 0);
       assert.equal(socket.transmit().length, sent);
     }
-    assert.equal(socket.user.counters.unsendable, 19);
+    assert.equal(socket.user.counters.unsendable, 1);
     socket.finish();
   });
 
@@ -443,7 +443,7 @@ for (const version of FRAME_VERSIONS) {
     batch.size.fill(10);
     batch.flags.fill(PACKET_CONTINUES, 0, 8);
     assert.equal(socket.user.send(batch), 9);
-    assert.equal(socket.user.counters.unsendable, 9);
+    assert.equal(socket.user.counters.unsendable, 1);
     assert.equal(socket.user.send(batch), 1);
     assert.deepEqual(socket.transmit(), [10]);
     socket.finish();
@@ -469,7 +469,54 @@ for (const version of FRAME_VERSIONS) {
       socket.user.release(batch);
     }
     assert.deepEqual(lengths, [4, 4, 5, 2]);
+    assert.deepEqual([socket.user.counters.received, socket.user.counters.receivedFrames], [parts.length, at]);
     socket.finish();
+  });
+
+  test(`${version}: nor do completions split one, whatever the kernel has handed back so far`, () => {
+    const socket = new Socket({ version, ring: 32, outcomes: true, segments: true });
+    const parts = [1, 3, 3, 1, 6, 1];
+    const posted = socket.allocated(15);
+    let at = 0;
+    for (const count of parts) {
+      for (let i = 0; i < count; i++, at++) posted.flags[at] = i < count - 1 ? PACKET_CONTINUES : 0;
+    }
+    const flags = [...posted.flags];
+    assert.equal(socket.user.send(posted), 15);
+    assert.deepEqual([socket.user.counters.sent, socket.user.counters.sentFrames], [parts.length, 15]);
+    const { sending: array } = socket;
+    socket.kernel.transmit!.populate(array, 32);
+    const batch = new PacketBatch(5);
+    const lengths: number[] = [];
+    const seen: number[] = [];
+    // One by one, so that the kernel is in the middle of a packet most of the time.
+    for (let i = 0; i < 15; i++) {
+      array.advance(1);
+      socket.kernel.transmit!.flush(array, 1);
+      if (socket.user.completions(batch) === 0) continue;
+      lengths.push(batch.length);
+      seen.push(...batch.flags.subarray(0, batch.length));
+      socket.user.release(batch);
+    }
+    while (socket.user.completions(batch) > 0) {
+      lengths.push(batch.length);
+      seen.push(...batch.flags.subarray(0, batch.length));
+      socket.user.release(batch);
+    }
+    assert.deepEqual(lengths, [1, 3, 3, 1, 5, 1, 1], 'the packet of six alone exceeds the batch');
+    assert.deepEqual(seen, flags);
+    assert.equal(socket.user.counters.completed, 15);
+    socket.finish();
+  });
+
+  test(`${version}: a packet of several frames counts once, sent, copied and refused`, () => {
+    const from = new Socket({ version, segments: true });
+    const socket = new Socket({ version, arena: from.arena, segments: true });
+    const batch = from.allocated(4);
+    batch.flags.set([PACKET_CONTINUES, 0, PACKET_CONTINUES, 0]);
+    assert.equal(socket.user.send(batch), 4);
+    const { sent, sentFrames, copied } = socket.user.counters;
+    assert.deepEqual({ sent, sentFrames, copied }, { sent: 2, sentFrames: 4, copied: 2 });
   });
 
   test(`${version}: the pool is whole after close, wherever the frames were`, () => {

@@ -56,6 +56,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   /** Most empty frames that the kernel can have; 0 for a socket that only sends. */
   readonly #receiveEntries: number;
   readonly #refillFrom: number;
+  /** Most frames that can be on their way out. */
   readonly #transmitEntries: number;
   /** Most frames of one packet. */
   readonly #mostParts: number;
@@ -68,6 +69,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   #originals: PacketBatch | undefined;
   /** With outcomes: packets that can never be sent, until `completions`. */
   readonly #refused: RefusedPackets | undefined;
+  /** How many of the entries that `takeReceived` took last continue in the next one. */
+  protected continued = 0;
   #closed = false;
   /** Largest packet the interface sends, in bytes; set once bound. */
   largestPacket = 65535;
@@ -86,7 +89,10 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     this.#receiveBytes = (buffer.frames - buffer.sendFrames) * buffer.frameSize;
     this.#receiveEntries = maps.receive === undefined ? 0 : (maps.fill ?? maps.receive).entries;
     this.#refillFrom = Math.max(1, Math.min(REFILL_FRAMES, this.#receiveEntries >> 2));
-    this.#transmitEntries = maps.transmit?.entries ?? 0;
+    this.#transmitEntries = Math.min(
+      maps.transmit?.entries ?? 0,
+      maps.completion?.entries ?? Number.POSITIVE_INFINITY, // V4 has none
+    );
     this.#mostParts = Math.min(MOST_PARTS, this.#transmitEntries);
     this.#frameMask = buffer.frameMask;
     this.#frameSize = buffer.frameSize;
@@ -94,7 +100,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     if (this.#transmitEntries > 0 && !outcomes) buffer.addSender(this);
   }
 
-  /** Moves received descriptors into the batch. */
+  /** Moves received descriptors into the batch, and says in `continued` how many of them end no packet. */
   protected abstract takeReceived(batch: PacketBatch): number;
   /** Empty frames that the ring can still take. */
   protected abstract emptyRoom(): number;
@@ -126,7 +132,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
       count = this.takeReceived(batch);
       if (count === 0) return 0;
     }
-    counters.received += count;
+    counters.receivedFrames += count;
+    counters.received += count - this.continued;
     batch.origin = this;
     return count;
   }
@@ -233,9 +240,11 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     const room = this.transmitRoom();
     if (count > room) count = wholePackets(batch, room) || this.#tooLongForRing(batch, room);
     if (count > 0) {
-      if (this.#sendable(batch, count)) {
+      const packets = this.#sendable(batch, count);
+      if (packets > 0) {
         this.postTransmit(batch, count);
-        counters.sent += count;
+        counters.sent += packets;
+        counters.sentFrames += count;
         batch.dropFirst(count);
       } else {
         count = this.#sendOneByOne(batch, count);
@@ -270,8 +279,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     }
   }
 
-  /** Whether every one of the first entries lies within one frame of the buffer and fits the interface. */
-  #sendable(batch: PacketBatch, count: number): boolean {
+  /** Packets among the first entries when each of those lies within one frame of the buffer and fits the interface; else 0. */
+  #sendable(batch: PacketBatch, count: number): number {
     const { offset, size, flags } = batch;
     const base = this.#base;
     const bytes = this.#bytes;
@@ -284,25 +293,30 @@ export abstract class FrameRings implements SocketRings, FrameSender {
       const length = size[i]!;
       seen |= flags[i]!;
       // As unsigned numbers 0 and negative lengths are too large, too.
-      if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize)
-        return false;
+      if ((at - base) >>> 0 >= bytes || (length - 1) >>> 0 >= longest || (at & within) + length > frameSize) return 0;
     }
     seen &= ~this.metadata;
-    return seen === 0 || (seen === CONTINUES && this.#partsFit(batch, count));
+    if (seen === 0) return count;
+    return seen === CONTINUES ? this.#fittingPackets(batch, count) : 0;
   }
 
   /** The same for packets of several frames taken together. */
-  #partsFit(batch: PacketBatch, count: number): boolean {
+  #fittingPackets(batch: PacketBatch, count: number): number {
     const { size, flags } = batch;
+    let packets = 0;
     let packet = 0;
     let parts = 0;
     for (let i = 0; i < count; i++) {
       packet += size[i]!;
-      if (packet > this.largestPacket) return false;
-      if ((flags[i]! & CONTINUES) === 0) packet = parts = 0;
-      else if (++parts >= this.#mostParts) return false;
+      if (packet > this.largestPacket) return 0;
+      if ((flags[i]! & CONTINUES) === 0) {
+        packets++;
+        packet = parts = 0;
+      } else if (++parts >= this.#mostParts) {
+        return 0;
+      }
     }
-    return packet === 0;
+    return packet === 0 ? packets : 0;
   }
 
   /** The slow way: copies packets of other origin into frames of the buffer, gives back what can never be sent. */
@@ -316,7 +330,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     let copies = 0;
     let taken = 0;
     let kept = 0;
-    let refused = 0;
+    const { counters } = this;
     originals.length = 0;
     while (taken < count) {
       let parts = 1;
@@ -326,9 +340,11 @@ export abstract class FrameRings implements SocketRings, FrameSender {
       if (verdict === OUT_OF_FRAMES) break;
       if (verdict === TOO_LONG || verdict === MALFORMED) {
         if (!this.#refuse(batch, taken, parts, verdict === TOO_LONG ? EMSGSIZE : EINVAL)) break;
-        refused += parts;
+        counters.unsendable++;
       } else {
         copies += verdict;
+        counters.sent++;
+        if (verdict > 0) counters.copied++;
         // Compact towards the front, over what was refused.
         for (let i = 0; i < parts; i++) {
           offset[kept + i] = offset[taken + i]!;
@@ -341,9 +357,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     }
     if (copies > 0) arena.routines.copyPackets(list << 2, copies);
     if (kept > 0) this.postTransmit(batch, kept);
-    this.counters.sent += kept;
-    this.counters.copied += copies;
-    this.counters.unsendable += refused;
+    counters.sentFrames += kept;
     batch.dropFirst(taken);
     if (originals.length > 0) {
       originals.origin = origin;
@@ -458,6 +472,13 @@ export abstract class FrameRings implements SocketRings, FrameSender {
 const OUT_OF_FRAMES = -1;
 const TOO_LONG = -2;
 const MALFORMED = -3;
+
+/** How many of the first entries continue in the next one. */
+export function continuedEntries({ flags }: PacketBatch, count: number): number {
+  let continued = 0;
+  for (let i = 0; i < count; i++) continued += flags[i]! & CONTINUES;
+  return continued;
+}
 
 /** The largest number of entries up to `limit` that ends with a whole packet. */
 export function wholePackets(batch: PacketBatch, limit: number): number {

@@ -35,7 +35,7 @@ export interface KernelRings {
   readonly counters: KernelRingCounters;
 }
 
-/** What the kernel side of a socket's rings counts, in packets. */
+/** What the kernel side of a socket's rings counts: `received` and `sent` in frames, invalid ones in descriptors, the rest in packets. */
 export class KernelRingCounters {
   received = 0;
   sent = 0;

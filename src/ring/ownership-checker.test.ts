@@ -222,11 +222,6 @@ describe('violations are named', () => {
       const found = theOnly(await pair.close());
       assert.equal(found.offset, offset);
       assert.match(found.site.stack, /ownership-checker\.test/);
-      if (mode === 'v3') {
-        // What lay in a block nobody knows any more.
-        assert.equal(found.kind, 'not-held');
-        return;
-      }
       assert.equal(found.kind, 'double-release');
       assert.match(found.before!.stack, /releasesFirst/);
       assert.match(

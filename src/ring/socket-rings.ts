@@ -34,7 +34,8 @@ export interface SocketRings {
   /**
    * With outcomes asked for at opening: packets that came back from sending, theirs to release or send again (I9). Each entry that
    * `send` has counted comes back once. Those that could never be sent come first, with errno EMSGSIZE (90, too long) or EINVAL
-   * (22) on every ring format, and lie where they lay. The batch must be empty.
+   * (22) on every ring format, and lie where they lay. The batch must be empty. Like `receive`, it never
+   * splits a packet of several frames unless one alone exceeds the capacity.
    */
   completions(batch: PacketBatch): number;
   /**
@@ -57,10 +58,13 @@ export interface SocketRings {
   close(): void;
 }
 
-/** Counts of the user side, in packets unless they say otherwise; a packet of several frames counts once a frame. */
+/** Counts of the user side, in packets unless they say otherwise; a packet of several frames counts once. */
 export class RingCounters {
   received = 0;
   sent = 0;
+  /** The same in frames: slots or places in a block with V2 and V3, where a packet has one. */
+  receivedFrames = 0;
+  sentFrames = 0;
   /** Calls of `receive` and `send`, and the system calls (kicks) they made; their ratio is what F1 is about. */
   receiveCalls = 0;
   sendCalls = 0;
@@ -70,7 +74,7 @@ export class RingCounters {
   failed = 0;
   /** Sent by copying, because they came from another buffer or from a V2/V3 ring. */
   copied = 0;
-  /** Copied out of a V2/V3 ring because more than half of it was held (I10). */
+  /** Copied out of a V2/V3 ring because more than half of it was held (I10), or to give a V3 block with few packets back at once. */
   copiedOut = 0;
   /** Received only in part, because they did not fit a slot or block of the ring (V2, V3): PACKET_TRUNCATED in the batch. */
   truncated = 0;

@@ -160,7 +160,9 @@ for (const from of MODES) {
         }
         assert.deepEqual(seen, [...Array(400).keys()]);
         const { copied } = await right.statistics();
-        assert.equal(copied, moves ? 0 : 400);
+        // What was copied out of a V3 block lies in frames, which move.
+        const { copiedOut } = await left.statistics();
+        assert.equal(copied + (IN_FRAMES.includes(to) ? copiedOut : 0), moves ? 0 : 400);
       }
       assert.ok(poolIsWhole(buffer));
       buffer.close();

@@ -27,7 +27,10 @@ export interface SocketMode {
 
 /** Everything that is counted for a socket, in packets unless it says otherwise. */
 export interface SocketStatistics extends RingCounters {
-  /** What the kernel delivered to the socket and sent for it. */
+  /**
+   * What the kernel delivered to the socket and sent for it. Of a packet of several frames that the program has not taken yet each
+   * frame counts, and of those on their way out all but one are taken off.
+   */
   readonly kernelReceived: number;
   readonly kernelSent: number;
   /** System calls that moved and awaited these packets (F1): kicks, and poll(2) of blocking waits. The soft kernel makes none. */
@@ -299,7 +302,14 @@ export class PacketSocket {
   async statistics(): Promise<SocketStatistics> {
     this.#expectOpen();
     const { received, sent, drops, systemCalls = 0 } = await this.#kernelSocket.statistics();
-    return { ...this.rings.counters, kernelReceived: received, kernelSent: sent, systemCalls, drops };
+    const { counters } = this.rings;
+    return {
+      ...counters,
+      kernelReceived: received - (counters.receivedFrames - counters.received),
+      kernelSent: Math.max(0, sent - (counters.sentFrames - counters.sent)),
+      systemCalls,
+      drops,
+    };
   }
 
   /**

@@ -20,6 +20,8 @@ export interface VethPairOptions {
   readonly queues?: number;
   /** Default 1500. */
   readonly mtu?: number;
+  /** Both ends in the near end's namespace, for programs that open sockets at both; default false. */
+  readonly together?: boolean;
 }
 
 /** What a program said and how it ended. */
@@ -40,8 +42,8 @@ export interface RunningProgram {
 }
 
 /**
- * Two network namespaces joined by a veth pair, for tests on a real kernel. Both are removed by `close`, when this process
- * exits, and otherwise by the next one that makes a pair. IPv6 is off, so that no packets move but the test's own.
+ * Network namespaces joined by a veth pair, for tests on a real kernel: one for each end, or one for both. They are removed by
+ * `close`, when this process exits, and otherwise by the next one that makes a pair. IPv6 is off, so that no packets move but the test's own.
  */
 export class VethPair {
   readonly near: VethEnd;
@@ -58,16 +60,16 @@ export class VethPair {
     process.once('exit', this.#onExit);
   }
 
-  static create({ queues = 1, mtu = 1500 }: VethPairOptions = {}): VethPair {
+  static create({ queues = 1, mtu = 1500, together = false }: VethPairOptions = {}): VethPair {
     removeAbandoned();
     const stem = `${PREFIX}${process.pid}x${made++}`;
     const near = { namespace: `${stem}a`, interface: 'tp4near', mac: '02:00:00:00:00:0a' };
-    const far = { namespace: `${stem}b`, interface: 'tp4far', mac: '02:00:00:00:00:0b' };
+    const far = { namespace: `${stem}${together ? 'a' : 'b'}`, interface: 'tp4far', mac: '02:00:00:00:00:0b' };
     const pair = new VethPair(near, far, true);
     try {
-      for (const end of [near, far]) {
-        ip('netns', 'add', end.namespace);
-        inNamespace(end.namespace, 'sh', '-c', NO_IPV6);
+      for (const namespace of pair.#namespaces()) {
+        ip('netns', 'add', namespace);
+        inNamespace(namespace, 'sh', '-c', NO_IPV6);
       }
       const count = ['numrxqueues', String(queues), 'numtxqueues', String(queues)];
       ip(
@@ -153,7 +155,7 @@ export class VethPair {
     return inNamespace(end.namespace, command, ...args);
   }
 
-  /** Kills what still runs and removes both namespaces, and with them the pair. Idempotent. */
+  /** Kills what still runs and removes the namespaces, and with them the pair. Idempotent. */
   close(): void {
     process.off('exit', this.#onExit);
     this.#remove();
@@ -163,7 +165,11 @@ export class VethPair {
     if (this.#closed) return;
     this.#closed = true;
     for (const program of this.#programs) program.kill('SIGKILL');
-    if (this.#owned) for (const { namespace } of [this.near, this.far]) removeNamespace(namespace);
+    if (this.#owned) for (const namespace of this.#namespaces()) removeNamespace(namespace);
+  }
+
+  #namespaces(): Set<string> {
+    return new Set([this.near.namespace, this.far.namespace]);
   }
 
   [Symbol.dispose](): void {

@@ -39,7 +39,9 @@ for (const version of SLOT_VERSIONS) {
       }
       assert.equal(pair.user.counters.received, received);
       assert.equal(pair.kernel.counters.received, received);
-      assert.equal(pair.user.counters.copiedOut, 0, 'a batch that is released at once is never copied');
+      // V3 gives blocks with few packets back at once; else a batch that is released at once is never copied.
+      const { copiedOut } = pair.user.counters;
+      assert.ok(version === 'v2' ? copiedOut === 0 : copiedOut > 0 && copiedOut < received, `${copiedOut}`);
     });
 
     test('packets of several parts arrive as one', () => {
@@ -191,7 +193,7 @@ for (const version of SLOT_VERSIONS) {
     test('what is released twice, or was never received, does no harm', () => {
       const pair = new RingPair({ version });
       const batch = new PacketBatch(8);
-      pair.deliver([packetOf(1), packetOf(2)]);
+      pair.deliver([packetOf(1, 1400), packetOf(2, 1400)]);
       pair.retire();
       pair.user.receive(batch);
       const [first, second] = batch.offset;

@@ -37,7 +37,7 @@ export interface SlotRingsOptions {
  * The user side of V2 and V3, everything but the format of the receive ring: packets lie in the kernel's memory, and what an
  * application holds stops the kernel when it comes around. While the oldest packet held is less than half a ring old, packets
  * are handed out where they lie; beyond that they are copied into frames of the packet buffer (I10, counted in `copiedOut`),
- * and when those run out, `receive` returns nothing. Whoever holds many packets for long is better off with V4 or AF_XDP.
+ * and when those run out, `receive` returns nothing. A packet that is held where it lies still stops the kernel a ring later. Whoever holds many packets for long is better off with V4 or AF_XDP.
  */
 export abstract class SlotRings implements SocketRings {
   readonly counters = new RingCounters();
@@ -81,6 +81,11 @@ export abstract class SlotRings implements SocketRings {
   protected abstract ready(): boolean;
   /** Packets that may be handed out in place, from the cursor on, before half a ring is held; asked when `ready`. */
   protected abstract roomInPlace(): number;
+  /** Whether the packets at the cursor are better copied out while there are frames, although they may stay where they are. */
+  protected betterCopied(): boolean {
+    return false;
+  }
+
   /**
    * Moves up to `limit` packets into the batch from entry `from` on, as held by the application. Called when `ready`.
    * @returns packets; 0 when it stepped over something without a packet
@@ -104,6 +109,7 @@ export abstract class SlotRings implements SocketRings {
     batch.length = count;
     if (count === 0) return 0;
     counters.received += count;
+    counters.receivedFrames += count;
     batch.origin = this;
     return count;
   }
@@ -116,7 +122,7 @@ export abstract class SlotRings implements SocketRings {
       const wanted = capacity - count;
       const room = this.roomInPlace();
       if (room <= 0 && count === 0) this.#copying = COPIED_OUT_AFTER_HOLDING;
-      const copies = this.#copying > 0 || room <= 0;
+      const copies = this.#copying > 0 || room <= 0 || this.betterCopied();
       let taken = copies ? this.#takeCopies(batch, count, Math.min(wanted, AT_ONCE)) : NO_FRAME;
       if (taken === NO_FRAME) {
         if (room <= 0) break; // the application must release something first

@@ -24,6 +24,9 @@ export class TransmitSlots extends TransmitRing {
   /** With outcomes: packets that can never be sent, until `completions`. */
   readonly #refused: RefusedPackets | undefined;
 
+  /** Entries of the batch being sent that belong to a packet begun before. */
+  #continued = 0;
+
   /**
    * @param owner the rings that this ring is part of: their counters count, and they take packets without origin back
    * @param copies empty between calls; stays the caller's
@@ -47,10 +50,13 @@ export class TransmitSlots extends TransmitRing {
     const origin = batch.origin ?? this.owner;
     const { counters } = this.owner;
     const refusedBefore = counters.unsendable;
+    this.#continued = 0;
     const inPlace = this.postInPlace(batch);
     const taken = inPlace < batch.length ? this.#takeOthers(batch, inPlace, origin) : inPlace;
     if (this.window > 0) this.settle();
-    counters.sent += taken - (counters.unsendable - refusedBefore);
+    const sent = taken - this.#continued - (counters.unsendable - refusedBefore);
+    counters.sent += sent;
+    counters.sentFrames += sent; // one slot each
     batch.dropFirst(taken);
     this.#copies.giveBack(origin);
     return taken;
@@ -146,8 +152,9 @@ export class TransmitSlots extends TransmitRing {
     if (refused !== undefined && refused.room < after - first) return first;
     const outcome = total > this.largest() ? EMSGSIZE : EINVAL;
     let to = good ? this.takeTail(total) : 0;
-    if (good) counters.copied += after - first;
-    else counters.unsendable += after - first;
+    this.#continued += after - first - 1;
+    if (good) counters.copied++;
+    else counters.unsendable++;
     for (let i = first; i < after; i++) {
       if (copies.full) {
         copies.make();

@@ -123,7 +123,7 @@ describe('TPACKET_V3 blocks', () => {
 
   test('go back when all their packets are released, in whatever order, and when they were walked to the end', () => {
     const pair = new RingPair({ version: 'v3' });
-    pair.deliver(Array.from({ length: 10 }, (_, i) => packetOf(i)));
+    pair.deliver(Array.from({ length: 10 }, (_, i) => packetOf(i, 200)));
     pair.retire();
     const first = new PacketBatch(4);
     const second = new PacketBatch(4);
@@ -138,6 +138,48 @@ describe('TPACKET_V3 blocks', () => {
     assert.notEqual(statusOf(pair, 0), 0, 'the second batch is held');
     pair.user.release(second);
     assert.equal(statusOf(pair, 0), 0);
+  });
+
+  test('with few packets are given back at once, so that holding one packet of each does not hold the ring', () => {
+    const pair = new RingPair({ version: 'v3', frames: 64 });
+    const held: PacketBatch[] = [];
+    for (let i = 0; i < 20; i++) {
+      pair.deliver([packetOf(i), packetOf(1000 + i)]);
+      pair.retire();
+      const batch = new PacketBatch(2);
+      assert.equal(pair.user.receive(batch), 2);
+      const other = new PacketBatch(1);
+      other.offset[0] = batch.offset[1]!;
+      other.length = 1;
+      other.origin = batch.origin;
+      pair.user.release(other);
+      batch.length = 1;
+      held.push(batch);
+    }
+    assert.deepEqual(
+      held.map((batch) => numberOf(pair.bytes(batch, 0))),
+      Array.from({ length: 20 }, (_, i) => i),
+    );
+    assert.equal(pair.kernel.counters.receiveRingFull, 0);
+    assert.equal(pair.user.counters.copiedOut, 40);
+    for (const batch of held.reverse()) pair.user.release(batch);
+    assert.equal(pair.buffer.free('receive') + pair.buffer.free('send'), 64);
+  });
+
+  test('with few packets stay as they are when there is no frame to copy to', () => {
+    const pair = new RingPair({ version: 'v3', frames: 16 });
+    const frames = new Int32Array(16);
+    const taken = pair.buffer.pool.take(frames, 0, 16, 'receive');
+    pair.deliver([packetOf(1)]);
+    pair.retire();
+    const batch = new PacketBatch(2);
+    assert.equal(pair.user.receive(batch), 1);
+    assert.equal(numberOf(pair.bytes(batch, 0)), 1);
+    assert.deepEqual([pair.buffer.contains(batch.offset[0]!), pair.user.counters.copiedOut], [false, 0]);
+    assert.notEqual(statusOf(pair, 0), 0);
+    pair.user.release(batch);
+    assert.equal(statusOf(pair, 0), 0);
+    pair.buffer.pool.give(frames, 0, taken);
   });
 
   test('a batch may reach over several blocks', () => {
@@ -183,7 +225,7 @@ describe('TPACKET_V3 blocks', () => {
       (block) => block.setUint32(12, 1000, true),
     ];
     spoil.forEach((damage, i) => {
-      pair.deliver([packetOf(1), packetOf(2), packetOf(3)]);
+      pair.deliver([packetOf(1, 700), packetOf(2, 700), packetOf(3, 700)]);
       pair.retire();
       damage(blockOf(pair, i % 4));
       const { base, entries, entryBytes } = pair.maps.receive!;

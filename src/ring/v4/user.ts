@@ -1,4 +1,4 @@
-import { FrameRings, type FrameRingsOptions } from '../frame-rings.js';
+import { continuedEntries, FrameRings, type FrameRingsOptions } from '../frame-rings.js';
 import { OUTCOME_SENT, type PacketBatch } from '../packet-batch.js';
 import { CONTINUES_BIT, ERROR_MASK, ERROR_SHIFT, FLAGS_SHIFT, KERNEL_OWNED, OFFSET_MASK } from './layout.js';
 
@@ -78,6 +78,7 @@ export class V4Rings extends FrameRings {
     this.#orderedReceive = ordered;
     if ((seen & (ERRORS | CONTINUES)) !== 0) return this.#takeCarefully(batch, count);
     this.#taken = (taken + count) | 0;
+    this.continued = 0;
     batch.length = count;
     return count;
   }
@@ -118,6 +119,7 @@ export class V4Rings extends FrameRings {
     this.#taken = wholeTaken;
     this.#orderedReceive += (taken - wholeTaken) | 0;
     batch.length = whole;
+    this.continued = continuedEntries(batch, whole);
     return whole;
   }
 
@@ -224,9 +226,11 @@ export class V4Rings extends FrameRings {
     const { offset, size, flags, outcome, capacity } = batch;
     const ring = this.#transmit;
     const mask = this.#transmitEntries - 1;
-    let reaped = this.#reaped;
+    const first = this.#reaped;
+    let reaped = first;
     let ordered = this.#orderedTransmit;
     let count = 0;
+    let whole = 0;
     while (count < capacity && reaped !== this.#sent) {
       const descriptor = ring + ((reaped & mask) << 2);
       if (ordered <= 0) {
@@ -241,12 +245,15 @@ export class V4Rings extends FrameRings {
       size[count] = i32[descriptor + 1]!;
       flags[count] = (word & CONTINUES) === 0 ? 0 : 1;
       outcome[count++] = error === 0 ? OUTCOME_SENT : error;
-      if (error !== 0) this.counters.failed++;
+      if ((word & CONTINUES) === 0) whole = count;
     }
-    this.#reaped = reaped;
-    this.#orderedTransmit = ordered;
-    batch.length = count;
-    return count;
+    // A packet whose end is not here yet, or has no room in this batch, waits; unless it alone fills the batch.
+    if (whole === 0 && count === capacity) whole = count;
+    for (let i = 0; i < whole; i++) if (outcome[i] !== OUTCOME_SENT) this.counters.failed++;
+    this.#reaped = (first + whole) | 0;
+    this.#orderedTransmit = ordered + count - whole;
+    batch.length = whole;
+    return whole;
   }
 
   protected takeRemaining(frames: Int32Array, limit: number): number {

@@ -1,10 +1,14 @@
 import type { RingMap } from '../../kernel/contract.js';
-import { FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
-import { OUTCOME_UNKNOWN, type PacketBatch } from '../packet-batch.js';
+import { continuedEntries, FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
+import { OUTCOME_UNKNOWN, PACKET_CONTINUES, type PacketBatch } from '../packet-batch.js';
 import { PACKET_CONTINUED } from './layout.js';
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
 const CONTINUED = PACKET_CONTINUED;
+const CONTINUES = PACKET_CONTINUES;
+
+/** In a frame's mark: the packet that is sent continues in the next frame; the completion ring does not tell. */
+const MARK_CONTINUES = 0x8000;
 
 /** One index ring as the user side sees it; word indices. `cached` is the other side's index as last read. */
 class RingView {
@@ -41,6 +45,9 @@ export class XdpRings extends FrameRings {
   readonly #completion: RingView;
   /** How far the fill ring's index was ahead of the RX ring's when no frame was posted; 0 but for tests. */
   readonly #lead: number;
+  /** The same for the TX and the completion ring. */
+  readonly #transmitLead: number;
+  readonly #mostTransmit: number;
   readonly #base: number;
   readonly #bytes: number;
   readonly #frameMask: number;
@@ -60,6 +67,8 @@ export class XdpRings extends FrameRings {
     this.#fill = new RingView(this.i32, maps.receive && maps.fill, 'producer');
     this.#completion = new RingView(this.i32, maps.completion, 'consumer');
     this.#lead = (this.#fill.index - this.#receive.index) | 0;
+    this.#transmitLead = (this.#transmit.index - this.#completion.index) | 0;
+    this.#mostTransmit = Math.min(this.#transmit.entries, this.#completion.entries);
     this.#base = buffer.base;
     this.#bytes = buffer.frames * buffer.frameSize;
     this.#frameMask = buffer.frameMask;
@@ -95,10 +104,13 @@ export class XdpRings extends FrameRings {
       flags[i] = options & CONTINUED;
     }
     let whole = limit;
+    let continued = 0;
     if ((seen & CONTINUED) !== 0) {
       whole = wholePackets(batch, limit);
       if (whole === 0 && limit === capacity) whole = limit; // one packet fills the batch
+      continued = continuedEntries(batch, whole);
     }
+    this.continued = continued;
     for (let i = 0; i < whole; i++) u16[marks + ((offset[i]! - bufferBase) >>> shift)] = 0;
     batch.length = whole;
     if (whole > 0) {
@@ -143,14 +155,19 @@ export class XdpRings extends FrameRings {
     return ring.entries > 0 && Atomics.load(this.i32, ring.producer) !== ring.index;
   }
 
+  /**
+   * Never more frames with the kernel than the completion ring has entries: the kernel takes a descriptor only when it has room to
+   * hand its frame back, so what was posted beyond would lie there until somebody looks after the completions.
+   */
   protected transmitRoom(): number {
-    const ring = this.#transmit;
-    let room = ring.entries - ((ring.index - ring.other) | 0);
-    if (room < ring.entries >> 1 && ring.entries > 0) {
-      ring.other = Atomics.load(this.i32, ring.consumer);
-      room = ring.entries - ((ring.index - ring.other) | 0);
-    }
-    return room;
+    return this.#mostTransmit - ((this.#transmit.index - this.#completion.index - this.#transmitLead) | 0);
+  }
+
+  override writable(): boolean {
+    if (this.transmitRoom() > 0) return true;
+    const ring = this.#completion;
+    // Full: writable as soon as a frame has come back, which `send` will notice.
+    return ring.entries > 0 && Atomics.load(this.i32, ring.producer) !== ring.index;
   }
 
   protected postTransmit(batch: PacketBatch, count: number): void {
@@ -168,10 +185,11 @@ export class XdpRings extends FrameRings {
       const descriptor = base + (((index + i) & mask) << 2);
       const at = offset[i]! - bufferBase;
       i32[descriptor] = at;
-      u16[marks + (at >>> shift)] = mark;
+      const flag = flags[i]! & CONTINUED;
+      u16[marks + (at >>> shift)] = mark + flag * MARK_CONTINUES;
       i32[descriptor + 1] = 0;
       i32[descriptor + 2] = size[i]!;
-      i32[descriptor + 3] = (flags[i]! & CONTINUED) | ((flags[i]! & metadata) >> 1);
+      i32[descriptor + 3] = flag | ((flags[i]! & metadata) >> 1);
     }
     ring.index = (index + count) | 0;
     Atomics.store(i32, ring.producer, ring.index);
@@ -209,31 +227,48 @@ export class XdpRings extends FrameRings {
   }
 
   protected takeOutcomes(batch: PacketBatch): number {
-    const count = this.#completed(batch.capacity);
+    const { offset, size, flags, outcome, capacity } = batch;
+    const count = this.#completed(capacity);
     const { i32 } = this;
+    const u16 = this.#u16;
+    const marks = this.#marks;
     const ring = this.#completion;
     const { base, mask, index } = ring;
-    let good = 0;
-    for (let i = 0; i < count; i++) {
-      const at = i32[base + (((index + i) & mask) << 1)]!;
-      if (at >>> 0 >= this.#bytes) continue;
-      this.#u16[this.#marks + (at >>> this.#shift)] = 0;
-      batch.offset[good] = this.#base + at;
-      batch.size[good] = 0; // the ring does not say
-      batch.flags[good] = 0;
-      batch.outcome[good++] = OUTCOME_UNKNOWN;
+    let entries = 0;
+    let taken = 0;
+    let whole = 0;
+    let wholeTaken = 0;
+    while (taken < count) {
+      const at = i32[base + (((index + taken++) & mask) << 1)]!;
+      if (at >>> 0 < this.#bytes) {
+        offset[entries] = this.#base + at;
+        size[entries] = 0; // the ring does not say
+        flags[entries] = u16[marks + (at >>> this.#shift)]! >>> 15;
+        outcome[entries++] = OUTCOME_UNKNOWN;
+      }
+      if (entries > 0 && (flags[entries - 1]! & CONTINUES) !== 0) continue;
+      whole = entries;
+      wholeTaken = taken;
     }
-    this.counters.invalid += count - good;
-    ring.index = (index + count) | 0;
-    if (count > 0) Atomics.store(i32, ring.consumer, ring.index);
-    batch.length = good;
-    return good;
+    // A packet whose end is not here yet, or has no room in this batch, waits; unless it alone fills the batch.
+    if (whole === 0 && entries === capacity) {
+      whole = entries;
+      wholeTaken = taken;
+    }
+    for (let i = 0; i < whole; i++) {
+      u16[marks + ((offset[i]! - this.#base) >>> this.#shift)] = 0;
+    }
+    this.counters.invalid += wholeTaken - whole;
+    ring.index = (index + wholeTaken) | 0;
+    if (wholeTaken > 0) Atomics.store(i32, ring.consumer, ring.index);
+    batch.length = whole;
+    return whole;
   }
 
   protected takeRemaining(frames: Int32Array, limit: number): number {
     let count = 0;
     for (; count < limit && this.#remaining < this.buffer.frames; this.#remaining++) {
-      if (this.#u16[this.#marks + this.#remaining] !== this.#mark) continue;
+      if ((this.#u16[this.#marks + this.#remaining]! & ~MARK_CONTINUES) !== this.#mark) continue;
       this.#u16[this.#marks + this.#remaining] = 0;
       frames[count++] = this.#base + (this.#remaining << this.#shift);
     }
