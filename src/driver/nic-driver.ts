@@ -198,8 +198,8 @@ export class NicDriver implements Driver {
     let whole = 0;
     for (let i = 0; i < limit; i++) {
       const at = (current + i) & mask;
-      const descriptor = ring + (at << 2);
-      const status = i32[descriptor + 3]!;
+      const descriptor = (ring + (at << 2)) | 0;
+      const status = i32[descriptor | 3]!;
       if ((status & DONE) === 0) break;
       length[at] = status >>> LENGTH_AT;
       if ((status & END) !== 0) {
@@ -226,9 +226,9 @@ export class NicDriver implements Driver {
     const ring = pair.receiveRing >> 2;
     for (let i = 0; i < count; i++) {
       const at = (first + i) & mask;
-      const descriptor = ring + (at << 2);
+      const descriptor = (ring + (at << 2)) | 0;
       i32[descriptor] = address[at]!;
-      i32[descriptor + 3] = 0;
+      i32[descriptor | 3] = 0;
     }
     this.#nic.postReceive(pair, received.end);
     return count;
@@ -244,11 +244,11 @@ export class NicDriver implements Driver {
     const ring = pair.transmitRing >> 2;
     for (let i = 0; i < count; i++) {
       const at = (first + i) & mask;
-      const descriptor = ring + (at << 2);
+      const descriptor = (ring + (at << 2)) | 0;
       i32[descriptor] = address[at]!;
-      i32[descriptor + 1] = length[at]!;
-      i32[descriptor + 2] = (flags[at]! & CONTINUES_NEXT) === 0 ? END : 0;
-      i32[descriptor + 3] = 0;
+      i32[descriptor | 1] = length[at]!;
+      i32[descriptor | 2] = (flags[at]! & CONTINUES_NEXT) === 0 ? END : 0;
+      i32[descriptor | 3] = 0;
     }
     this.#nic.postTransmit(pair, sent.end);
     return count;
@@ -262,7 +262,7 @@ export class NicDriver implements Driver {
     const ring = pair.transmitRing >> 2;
     let at = current;
     for (; at !== end; at = (at + 1) | 0) {
-      const status = i32[ring + ((at & mask) << 2) + 3]!;
+      const status = i32[(ring + ((at & mask) << 2)) | 3]!;
       if ((status & DONE) === 0) break;
       if ((status & LINK_DOWN) !== 0) flags[at & mask] = flags[at & mask]! | ENETDOWN;
     }

@@ -46,7 +46,7 @@ export class SystemCalls {
   readonly #getsockopt: Native;
   readonly #bind: Native;
   readonly #mmap: Native;
-  readonly #sendto: Native;
+  readonly #send: Native;
   readonly #recvfrom: Native;
   readonly #poll: Native;
   readonly #ioctl: Native;
@@ -68,7 +68,7 @@ export class SystemCalls {
     this.#getsockopt = c.func('int getsockopt(int, int, int, void*, void*)');
     this.#bind = c.func('int bind(int, void*, int)');
     this.#mmap = c.func('int64_t mmap(int64_t, size_t, int, int, int, int64_t)');
-    this.#sendto = c.func('long sendto(int, void*, size_t, int, void*, int)');
+    this.#send = c.func('long send(int, void*, size_t, int)');
     this.#recvfrom = c.func('long recvfrom(int, void*, size_t, int, void*, void*)');
     this.#poll = c.func('int poll(void*, unsigned long, int)');
     this.#ioctl = c.func('int ioctl(int, unsigned long, void*)');
@@ -183,7 +183,7 @@ export class SystemCalls {
 
   /** Data path: asks the kernel to look at the TX ring, without waiting. @returns 0 or minus errno */
   sendNothing(descriptor: number): number {
-    return this.#sendto(descriptor, null, 0, MSG_DONTWAIT, null, 0) < 0 ? -this.#koffi.errno() : 0;
+    return this.#send(descriptor, null, 0, MSG_DONTWAIT) < 0 ? -this.#koffi.errno() : 0;
   }
 
   /** Data path: asks the kernel to look at the fill ring, without waiting. @returns 0 or minus errno */
@@ -193,7 +193,7 @@ export class SystemCalls {
 
   /** Sends one datagram. @returns bytes sent, or minus errno */
   send(descriptor: number, message: Struct): number {
-    return this.#result(this.#sendto(descriptor, message.bytes, message.length, 0, null, 0));
+    return this.#result(this.#send(descriptor, message.bytes, message.length, 0));
   }
 
   /**

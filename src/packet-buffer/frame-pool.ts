@@ -104,9 +104,12 @@ export class FramePool {
     const free = clamp(words[counter]!, room);
     const wanted = Math.min(count, free);
     let taken = 0;
+    const top = (stack + free) | 0;
     for (let i = 1; i <= wanted; i++) {
-      const frame = words[stack + free - i]!;
-      if (frame >>> 0 < bytes && (frame & within) === 0) into[at + taken++] = base + frame;
+      const frame = words[(top - i) | 0]!;
+      if (frame >>> 0 >= bytes || (frame & within) !== 0) continue;
+      into[(at + taken) | 0] = (base + frame) | 0;
+      taken = (taken + 1) | 0;
     }
     words[counter] = free - wanted;
     Atomics.store(words, this.#at + LOCK, 0);
@@ -124,10 +127,15 @@ export class FramePool {
     const receiveEnd = this.#sendStack;
     const sendEnd = this.#sendStack + this.#sendFrames;
     for (let i = from; i < from + count; i++) {
-      const frame = frames[i]! - base;
+      const frame = (frames[i]! - base) | 0;
       if (frame < sendFrom) {
-        if (receiveTop < receiveEnd) words[receiveTop++] = frame;
-      } else if (sendTop < sendEnd) words[sendTop++] = frame;
+        if (receiveTop >= receiveEnd) continue;
+        words[receiveTop] = frame;
+        receiveTop = (receiveTop + 1) | 0;
+      } else if (sendTop < sendEnd) {
+        words[sendTop] = frame;
+        sendTop = (sendTop + 1) | 0;
+      }
     }
     words[this.#at + RECEIVE_FREE] = receiveTop - this.#at - STACKS;
     words[this.#at + SEND_FREE] = sendTop - this.#sendStack;

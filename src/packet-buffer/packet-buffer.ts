@@ -82,6 +82,8 @@ export class PacketBuffer implements MemoryRegistration {
   readonly pages: PageKind;
   /** File descriptor for handing it to another process, where it was made to be shared; open until `close`. */
   readonly descriptor: number | undefined;
+  /** @internal told of frames that come back from sending, before anybody can take them again: for the ownership checker */
+  onReturn: ((frames: Int32Array, count: number) => void) | undefined;
   readonly #free: (() => void) | undefined;
   /** Senders on this thread, and which of them is asked first the next time. */
   readonly #senders: FrameSender[] = [];

@@ -116,6 +116,42 @@ for (const version of FRAME_VERSIONS) {
     assert.equal(socket.user.receive(batch), 0);
   });
 
+  test(`${version}: what was sent is allocated again first, without a way through the pool`, () => {
+    const socket = new Socket({ version });
+    const batch = socket.allocated(4);
+    const frames = [...batch.offset.subarray(0, 4)].sort();
+    socket.user.send(batch);
+    socket.transmit();
+    const free = socket.buffer.free('send');
+    const again = socket.allocated(6);
+    assert.deepEqual([...again.offset.subarray(0, 4)].sort(), frames);
+    assert.equal(socket.buffer.free('send'), free - 2);
+    assert.equal(socket.user.counters.completed, 4);
+    socket.user.release(again);
+    socket.finish();
+  });
+
+  test(`${version}: frames that were forwarded go back to the receive ring, and are never allocated`, () => {
+    const socket = new Socket({ version, buffer: { frames: 64 } });
+    socket.arrive([60, 60, 60]);
+    const batch = received(socket);
+    const frames = new Set(batch.offset.subarray(0, 3));
+    socket.user.send(batch);
+    socket.transmit();
+    const free = socket.buffer.free('receive');
+    const allocated = socket.allocated(8);
+    assert.ok([...allocated.offset.subarray(0, 8)].every((offset) => !frames.has(offset)));
+    assert.equal(socket.buffer.free('receive'), free + 3);
+    socket.user.release(allocated);
+    socket.arrive([60, 60, 60]);
+    socket.user.send(received(socket));
+    socket.transmit();
+    const before = socket.buffer.free('receive');
+    socket.user.send(new PacketBatch());
+    assert.equal(socket.buffer.free('receive'), before, 'they are posted at once');
+    socket.finish();
+  });
+
   test(`${version}: an empty ring is kicked only when its wake word asks for it, and looked at again`, () => {
     const socket = new Socket({ version });
     const wake = socket.maps.wakeReceive >> 2;

@@ -109,7 +109,7 @@ export class OwnershipLedger {
     if (ledger === undefined) {
       ledger = new OwnershipLedger(buffer);
       OwnershipLedger.#ledgers.set(buffer, ledger);
-      ledger.#watchPool();
+      ledger.#watchReturns();
     }
     ledger.#users.add(user);
     return ledger;
@@ -124,8 +124,7 @@ export class OwnershipLedger {
     }
     if (this.#users.size > 0) return;
     OwnershipLedger.#ledgers.delete(this.buffer);
-    // The instance's own `give` goes; the prototype's is left.
-    delete (this.buffer.pool as { give?: unknown }).give;
+    this.buffer.onReturn = undefined;
     for (let frame = 0; frame < this.buffer.frames; frame++) {
       if (this.#state[frame] !== HELD) continue;
       const before = this.#last[frame];
@@ -142,21 +141,15 @@ export class OwnershipLedger {
     }
   }
 
-  /**
-   * Sent frames come back inside the rings' own calls, where no decorator sees them; but on their way they all pass the pool, before
-   * anybody can take them again. So the pool's `give` of this one buffer is wrapped while its sockets are checked.
-   */
-  #watchPool(): void {
-    const { pool } = this.buffer;
-    const give = pool.give;
-    pool.give = (frames, from, count) => {
-      for (let i = from; i < from + count; i++) {
+  /** Sent frames come back inside the rings' own calls, where no decorator sees them: the buffer tells. */
+  #watchReturns(): void {
+    this.buffer.onReturn = (frames, count) => {
+      for (let i = 0; i < count; i++) {
         const frame = this.frameAt(frames[i]!);
         if (frame < 0) continue;
         if (this.#state[frame] === SENT) this.checkSent(frame);
         this.#state[frame] = AWAY;
       }
-      give.call(pool, frames, from, count);
     };
   }
 
@@ -177,7 +170,7 @@ export class OwnershipLedger {
   /** The program took a frame. Returns false when it had it already. */
   take(frame: number, site: OwnershipCallSite): boolean {
     const fresh = this.#state[frame] !== HELD;
-    // By any other call it came through the pool, where it was checked, and may have been received into since.
+    // By any other call it was checked when it came back, and may have been received into since.
     if (site.call === 'completions' && this.#state[frame] === SENT) this.checkSent(frame);
     this.#state[frame] = HELD;
     if (fresh) this.#last[frame] = site;

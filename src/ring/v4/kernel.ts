@@ -135,14 +135,14 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
         const gate = ring + ((available & mask) << 2);
         if (Atomics.load(i32, gate + 2) >= 0) break;
         // The count is as good as the flags: an application that lies about it posts frames of its own twice.
-        ordered = Math.max(1, i32[gate + 3]!);
+        ordered = Math.max(1, i32[gate | 3]!);
       }
       const run = Math.min(ordered, left, limit - count);
       let good = 0;
       for (; good < run; good++) {
-        const index = i32[ring + (((available + good) & mask) << 2)]!;
+        const index = i32[(ring + (((available + good) & mask) << 2)) | 0]!;
         if (index >>> 0 >= frames) break;
-        address[(end + count + good) & arrayMask] = first + (index << shift);
+        address[(end + count + good) & arrayMask] = (first + (index << shift)) | 0;
       }
       count += good;
       if (good < run) this.#refuse(i32[ring + (((available + good++) & mask) << 2)]!, 0, 0);
@@ -194,21 +194,21 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
       if (ordered <= 0) {
         const gate = ring + (((available + count) & mask) << 2);
         if (Atomics.load(i32, gate + 2) >= 0) break;
-        ordered = Math.max(1, i32[gate + 3]!);
+        ordered = Math.max(1, i32[gate | 3]!);
       }
       const before = count;
       const stop = Math.min(count + ordered, limit);
       for (; count < stop; count++) {
-        const descriptor = ring + (((available + count) & mask) << 2);
-        const word = i32[descriptor + 2]!;
+        const descriptor = (ring + (((available + count) & mask) << 2)) | 0;
+        const word = i32[descriptor | 2]!;
         const index = i32[descriptor]!;
-        const bytes = i32[descriptor + 1]!;
+        const bytes = i32[descriptor | 1]!;
         const start = word & OFFSET;
         // As unsigned numbers 0 and negative lengths are too large, too.
         if ((word & (OWNED | CONTINUED_BIT)) !== OWNED || index >>> 0 >= frames) break;
-        if ((bytes - 1) >>> 0 >= longest || start + bytes > frameSize) break;
+        if (((bytes - 1) | 0) >>> 0 >= longest || ((start + bytes) | 0) > frameSize) break;
         const at = (end + count) & arrayMask;
-        address[at] = base + (index << shift) + start;
+        address[at] = (base + (index << shift) + start) | 0;
         length[at] = bytes;
         flags[at] = 0;
       }
@@ -233,18 +233,18 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     let good = true;
     let more = true;
     while (more && parts < limit && parts < MOST) {
-      const descriptor = this.#ring + (((available + parts) & this.#mask) << 2);
+      const descriptor = (this.#ring + (((available + parts) & this.#mask) << 2)) | 0;
       if (ordered - parts <= 0) {
         if (Atomics.load(i32, descriptor + 2) >= 0) break;
-        ordered = parts + Math.max(1, i32[descriptor + 3]!);
+        ordered = parts + Math.max(1, i32[descriptor | 3]!);
       }
-      const word = i32[descriptor + 2]!;
+      const word = i32[descriptor | 2]!;
       if (word >= 0) {
         ordered = 0;
         break;
       }
       const index = i32[descriptor]!;
-      const bytes = i32[descriptor + 1]!;
+      const bytes = i32[descriptor | 1]!;
       const start = word & OFFSET;
       const at = (end + parts) & arrayMask;
       if (index >>> 0 >= this.#frames || bytes <= 0 || bytes > frameSize || start + bytes > frameSize) good = false;
@@ -264,18 +264,18 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
       return parts;
     }
     for (let i = 0; i < parts; i++) {
-      const descriptor = this.#ring + (((available + i) & this.#mask) << 2);
-      this.#refuse(i32[descriptor]!, i32[descriptor + 1]!, i32[descriptor + 2]!);
+      const descriptor = (this.#ring + (((available + i) & this.#mask) << 2)) | 0;
+      this.#refuse(i32[descriptor]!, i32[descriptor | 1]!, i32[descriptor | 2]!);
     }
     return 0;
   }
 
   /** Hands an invalid descriptor back at once, with an error. */
   #refuse(index: number, bytes: number, word: number): void {
-    const descriptor = this.#ring + ((this.#used & this.#mask) << 2);
+    const descriptor = (this.#ring + ((this.#used & this.#mask) << 2)) | 0;
     this.#i32[descriptor] = index;
-    this.#i32[descriptor + 1] = bytes;
-    this.#i32[descriptor + 3] = 1;
+    this.#i32[descriptor | 1] = bytes;
+    this.#i32[descriptor | 3] = 1;
     Atomics.store(this.#i32, descriptor + 2, (word & (OFFSET | CONTINUED_BIT)) | (EINVAL << ERRORS_AT));
     this.#used = (this.#used + 1) | 0;
     this.#counters.invalidDescriptor++;
@@ -294,22 +294,22 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     let seen = flags[start & arrayMask]!;
     for (let i = 1; i < count; i++) {
       const at = (start + i) & arrayMask;
-      const descriptor = ring + (((used + i) & mask) << 2);
-      const where = address[at]! - base;
+      const descriptor = (ring + (((used + i) & mask) << 2)) | 0;
+      const where = (address[at]! - base) | 0;
       const state = flags[at]!;
       seen |= state;
       i32[descriptor] = where >>> shift;
-      i32[descriptor + 1] = length[at]!;
+      i32[descriptor | 1] = length[at]!;
       // The array's flags lie as in the descriptor's upper half; what is above bit 15 falls off.
-      i32[descriptor + 2] = (where & within) | (state << ERRORS_AT);
+      i32[descriptor | 2] = (where & within) | (state << ERRORS_AT);
     }
     // The first descriptor's word 2 opens the batch to the user: it is written last.
     const first = start & arrayMask;
     const gate = ring + ((used & mask) << 2);
     const where = address[first]! - base;
     i32[gate] = where >>> shift;
-    i32[gate + 1] = length[first]!;
-    i32[gate + 3] = count;
+    i32[gate | 1] = length[first]!;
+    i32[gate | 3] = count;
     Atomics.store(i32, gate + 2, (where & within) | (flags[first]! << ERRORS_AT));
     this.#used = (used + count) | 0;
     array.start = (start + count) | 0;

@@ -142,13 +142,14 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     const most = Math.min(posted, wanted + MOST_REFUSED);
     let read = 0;
     for (; read < most && count < wanted; read++) {
-      const entry = base + (((index + read) & mask) << 1);
+      const entry = (base + (((index + read) & mask) << 1)) | 0;
       const at = i32[entry]!;
-      if (at >>> 0 >= bytes || i32[entry + 1] !== 0) {
+      if (at >>> 0 >= bytes || i32[entry | 1] !== 0) {
         this.#counters.invalidDescriptor++;
         continue;
       }
-      address[(end + count++) & arrayMask] = first + (at & frameMask);
+      address[(end + count) & arrayMask] = (first + (at & frameMask)) | 0;
+      count = (count + 1) | 0;
     }
     array.end = (end + count) | 0;
     ring.publish((index + read) | 0);
@@ -168,11 +169,11 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     const bufferBase = this.#base;
     for (let i = 0; i < fits; i++) {
       const at = (start + i) & arrayMask;
-      const descriptor = base + (((index + i) & mask) << 2);
-      i32[descriptor] = address[at]! - bufferBase;
-      i32[descriptor + 1] = 0;
-      i32[descriptor + 2] = length[at]!;
-      i32[descriptor + 3] = (flags[at]! & CONTINUES_NEXT) === 0 ? 0 : CONTINUED;
+      const descriptor = (base + (((index + i) & mask) << 2)) | 0;
+      i32[descriptor] = (address[at]! - bufferBase) | 0;
+      i32[descriptor | 1] = 0;
+      i32[descriptor | 2] = length[at]!;
+      i32[descriptor | 3] = (flags[at]! & CONTINUES_NEXT) === 0 ? 0 : CONTINUED;
     }
     if (fits > 0) ring.publish((index + fits) | 0);
     this.#counters.received += fits;
@@ -269,14 +270,14 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     const longest = Math.min(this.largestPacket, within + 1);
     let count = 0;
     for (; count < limit; count++) {
-      const descriptor = base + (((index + count) & mask) << 2);
+      const descriptor = (base + (((index + count) & mask) << 2)) | 0;
       const address = i32[descriptor]!;
-      const bytes = i32[descriptor + 2]!;
-      if ((i32[descriptor + 1]! | i32[descriptor + 3]!) !== 0 || address >>> 0 >= bufferBytes) break;
+      const bytes = i32[descriptor | 2]!;
+      if ((i32[descriptor | 1]! | i32[descriptor | 3]!) !== 0 || address >>> 0 >= bufferBytes) break;
       // As unsigned numbers 0 and negative lengths are too large, too.
-      if ((bytes - 1) >>> 0 >= longest || (address & within) + bytes > within + 1) break;
+      if (((bytes - 1) | 0) >>> 0 >= longest || (((address & within) + bytes) | 0) > within + 1) break;
       const at = (end + count) & arrayMask;
-      addresses[at] = bufferBase + address;
+      addresses[at] = (bufferBase + address) | 0;
       length[at] = bytes;
       flags[at] = 0;
     }
@@ -298,13 +299,13 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     let good = true;
     let more = true;
     while (more && parts < limit && parts < MOST) {
-      const descriptor = base + (((index + parts) & mask) << 2);
+      const descriptor = (base + (((index + parts) & mask) << 2)) | 0;
       const address = i32[descriptor]!;
-      const bytes = i32[descriptor + 2]!;
-      const options = i32[descriptor + 3]!;
+      const bytes = i32[descriptor | 2]!;
+      const options = i32[descriptor | 3]!;
       const within = address & ~this.#frameMask;
       if (
-        i32[descriptor + 1] !== 0 ||
+        i32[descriptor | 1] !== 0 ||
         address >>> 0 >= this.#bytes ||
         bytes <= 0 ||
         bytes > -this.#frameMask - within ||
@@ -337,7 +338,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
       const descriptor = this.#transmit.base + (((first + i) & this.#transmit.mask) << 2);
       const entry = completion.base + (((completion.index + i) & completion.mask) << 1);
       i32[entry] = i32[descriptor]!;
-      i32[entry + 1] = i32[descriptor + 1]!;
+      i32[entry | 1] = i32[descriptor | 1]!;
     }
     completion.publish((completion.index + parts) | 0);
     this.#counters.invalidDescriptor += parts;
@@ -353,9 +354,9 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     let failed = 0;
     for (let i = 0; i < count; i++) {
       const at = (start + i) & arrayMask;
-      const entry = base + (((index + i) & mask) << 1);
+      const entry = (base + (((index + i) & mask) << 1)) | 0;
       i32[entry] = address[at]! - bufferBase;
-      i32[entry + 1] = 0;
+      i32[entry | 1] = 0;
       if ((flags[at]! & ERRORS) !== 0) failed++;
     }
     ring.publish((index + count) | 0);
