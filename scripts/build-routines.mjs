@@ -1,15 +1,28 @@
-// Compiles the data-moving routines (AssemblyScript) and embeds the binary in a TypeScript file, so that browsers load it too.
+// Compiles what is written in AssemblyScript and embeds each binary in a TypeScript file, so that browsers load it too.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 
+// Folder with `assembly/index.ts`, and the file that is made in it.
+const MODULES = [
+  ['src/arena/routines', 'routines.generated.ts', 'ROUTINES_BASE64'],
+  ['src/bench/rings', 'descriptor-runs.generated.ts', 'DESCRIPTOR_RUNS_BASE64'],
+];
+
 const out = mkdtempSync(join(tmpdir(), 'tp4-routines-'));
 try {
+  for (const [folder, file, name] of MODULES) await build(folder, file, name);
+} finally {
+  rmSync(out, { recursive: true, force: true });
+}
+
+async function build(folder, file, name) {
+  const binary = join(out, `${name}.wasm`);
   const { error, stderr } = await asc.main([
-    'src/arena/routines/assembly/index.ts',
+    `${folder}/assembly/index.ts`,
     '--outFile',
-    join(out, 'routines.wasm'),
+    binary,
     '--runtime',
     'stub',
     '--noAssert',
@@ -33,16 +46,14 @@ try {
     '--enable',
     'bulk-memory',
   ]);
-  if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
-  const base64 = readFileSync(join(out, 'routines.wasm')).toString('base64');
+  if (error) throw new Error(`${folder}: ${error.message}\n${stderr.toString()}`);
+  const base64 = readFileSync(binary).toString('base64');
   const lines = base64
     .match(/.{1,110}/g)
     .map((line) => `  '${line}'`)
     .join(' +\n');
   writeFileSync(
-    'src/arena/routines/routines.generated.ts',
-    `// Made by scripts/build-routines.mjs from assembly/index.ts.\nexport const ROUTINES_BASE64 =\n${lines};\n`,
+    `${folder}/${file}`,
+    `// Made by scripts/build-routines.mjs from assembly/index.ts.\nexport const ${name} =\n${lines};\n`,
   );
-} finally {
-  rmSync(out, { recursive: true, force: true });
 }

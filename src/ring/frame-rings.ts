@@ -246,13 +246,12 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     const count = this.#takeBack(frames, limit);
     const base = this.#base;
     const receiveBytes = this.#receiveBytes;
-    for (let i = 0; i < count; i++) {
-      if (((frames[i]! - base) | 0) >= receiveBytes) continue;
-      // Some are for receiving: forwarded by this socket, or by one that shares the buffer.
-      this.buffer.pool.give(frames, 0, count);
-      return 0;
-    }
-    return count;
+    let signs = 0;
+    for (let i = 0; i < count; i++) signs |= (((frames[i]! - base) | 0) - receiveBytes) | 0;
+    if (signs >= 0) return count;
+    // Some are for receiving: forwarded by this socket, or by one that shares the buffer.
+    this.buffer.pool.give(frames, 0, count);
+    return 0;
   }
 
   send(batch: PacketBatch): number {

@@ -1,4 +1,5 @@
 import type { Pinning } from '../pinning.js';
+import type { LoopLanguage } from './descriptor-runs.js';
 
 /** The two kinds of ring: V4's, with an owner flag in each descriptor, and AF_XDP's, with separate producer and consumer. */
 export const RING_FORMATS = ['owner', 'index'] as const;
@@ -33,7 +34,7 @@ export const DEFAULT_RINGS_SETTINGS: RingsSettings = {
   runs: 5,
 };
 
-/** Entries of the minimal loops' ring, in both languages. */
+/** Entries of the minimal loops' ring, in all languages. */
 export const MINIMAL_ENTRIES = 4096;
 
 /** Descriptors handed back together (F3). */
@@ -44,7 +45,7 @@ export const HAND_BACK = 512;
  *
  * - `exchange`: the real rings between two threads, received and released frames going round.
  * - `hand-back`: one thread, descriptors handed back {@link HAND_BACK} at a time.
- * - `minimal`: bare descriptors between two threads, in TypeScript.
+ * - `minimal`: bare descriptors between two threads.
  */
 export type RingsCase = {
   readonly format: RingFormat;
@@ -53,7 +54,7 @@ export type RingsCase = {
 } & (
   | { readonly kind: 'exchange'; readonly pace: Pace; readonly slowBatch: number }
   | { readonly kind: 'hand-back' }
-  | { readonly kind: 'minimal' }
+  | { readonly kind: 'minimal'; readonly language: LoopLanguage }
 );
 
 /** What the process of a case reports. */

@@ -82,13 +82,13 @@ async function exchange(task: RingsCase & { kind: 'exchange' }): Promise<RingsMe
   }
 }
 
-async function minimal(task: RingsCase): Promise<RingsMeasurement> {
-  const { format, settings } = task;
+async function minimal(task: RingsCase & { kind: 'minimal' }): Promise<RingsMeasurement> {
+  const { format, language, settings } = task;
   const arena = Arena.create(ARENA_BYTES);
   const { offset } = arena.allocate(MINIMAL_HEADER_BYTES + MINIMAL_ENTRIES * 16);
-  const ring = { offset, entries: MINIMAL_ENTRIES, batch: settings.batch };
+  const ring = { offset, entries: MINIMAL_ENTRIES, batch: settings.batch, language };
   clearMinimalRing(arena.i32, ring);
-  const consumer = minimalConsumer(format, arena.i32, ring);
+  const consumer = minimalConsumer(format, arena.memory, ring);
   const partner = await startPartner(task, arena, { kind: 'minimal', ring });
   try {
     return { ...timed(settings, () => consumer.move(TURNS)), reference: 0 };

@@ -1,6 +1,7 @@
 import { KERNEL_OWNED } from '../../ring/v4/layout.js';
 import { CONSUMER_OFFSET, PRODUCER_OFFSET } from '../../ring/xdp/layout.js';
 import type { RingFormat } from './case.js';
+import { type DescriptorRuns, descriptorRuns, type LoopLanguage } from './descriptor-runs.js';
 import { work } from './work.js';
 
 // One ring between two threads and nothing else: what the formats cost without frames, validation and batches as columns.
@@ -12,8 +13,7 @@ import { work } from './work.js';
 // The producer plays the kernel, the consumer the application, which reads every word. A batch is written and read in runs up to
 // the ring's end, so that no index is masked in the loop (1.2 times the rate). Whoever finds nothing looks away for a microsecond:
 // asking again at once takes the line from the side that is about to write it, and keeps both on each other's heels (1.4 to 1.7
-// times the rate, in both formats). Descriptors begin at multiples of four words: `word | 1` spares the check for overflow that
-// `word + 1` needs (1.3 instead of 1.8 ns a descriptor).
+// times the rate, in both formats). The runs themselves are in ./descriptor-runs.ts, in two languages.
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
 const OWNED = KERNEL_OWNED;
@@ -39,6 +39,7 @@ export interface MinimalRing {
   /** A power of two. */
   readonly entries: number;
   readonly batch: number;
+  readonly language: LoopLanguage;
 }
 
 /** Makes a ring whose descriptors are all the producer's. */
@@ -49,47 +50,17 @@ export function clearMinimalRing(i32: Int32Array, { offset, entries }: MinimalRi
   i32[ring + 3] = entries;
 }
 
-export function minimalProducer(format: RingFormat, i32: Int32Array, ring: MinimalRing): MinimalEnd {
-  return format === 'owner' ? new OwnerProducer(i32, ring) : new IndexProducer(i32, ring);
+export function minimalProducer(format: RingFormat, memory: WebAssembly.Memory, ring: MinimalRing): MinimalEnd {
+  return format === 'owner' ? new OwnerProducer(memory, ring) : new IndexProducer(memory, ring);
 }
 
-export function minimalConsumer(format: RingFormat, i32: Int32Array, ring: MinimalRing): MinimalEnd {
-  return format === 'owner' ? new OwnerConsumer(i32, ring) : new IndexConsumer(i32, ring);
-}
-
-/** Writes descriptors `position` to `position + count`, which do not cross the ring's end, from word `at` on. */
-function writeRun(i32: Int32Array, at: number, count: number, position: number): void {
-  const end = at + (count << 2);
-  for (let word = at, index = position; word < end; word = (word + 4) | 0) {
-    i32[word] = index;
-    i32[word | 1] = LENGTH;
-    i32[word | 2] = OFFSET;
-    index = (index + 1) | 0;
-  }
-}
-
-/** Reads descriptors that do not cross the ring's end, from word `at` on. Returns the sum of their words. */
-function readRun(i32: Int32Array, at: number, count: number): number {
-  const end = at + (count << 2);
-  let sum = 0;
-  for (let word = at; word < end; word = (word + 4) | 0) {
-    sum = (((((sum + i32[word]!) | 0) + i32[word | 1]!) | 0) + i32[word | 2]!) | 0;
-  }
-  return sum;
-}
-
-/** The same, and makes them the kernel's. */
-function takeRun(i32: Int32Array, at: number, count: number): number {
-  const end = at + (count << 2);
-  let sum = 0;
-  for (let word = at; word < end; word = (word + 4) | 0) {
-    sum = (((((sum + i32[word]!) | 0) + i32[word | 1]!) | 0) + i32[word | 2]!) | 0;
-    i32[word | 2] = OWNED;
-  }
-  return sum;
+export function minimalConsumer(format: RingFormat, memory: WebAssembly.Memory, ring: MinimalRing): MinimalEnd {
+  return format === 'owner' ? new OwnerConsumer(memory, ring) : new IndexConsumer(memory, ring);
 }
 
 abstract class End implements MinimalEnd {
+  protected readonly i32: Int32Array;
+  protected readonly runs: DescriptorRuns;
   protected readonly ring: number;
   protected readonly mask: number;
   protected readonly entries: number;
@@ -101,10 +72,9 @@ abstract class End implements MinimalEnd {
   /** What was read and what looking away came to: keeps the compiler from leaving either out. */
   sum = 1;
 
-  constructor(
-    protected readonly i32: Int32Array,
-    { offset, entries, batch }: MinimalRing,
-  ) {
+  constructor(memory: WebAssembly.Memory, { offset, entries, batch, language }: MinimalRing) {
+    this.i32 = new Int32Array(memory.buffer);
+    this.runs = descriptorRuns(language, memory);
     this.ring = (offset + MINIMAL_HEADER_BYTES) >> 2;
     this.mask = entries - 1;
     this.entries = entries;
@@ -125,7 +95,7 @@ class OwnerProducer extends End {
   #owned = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, entries, batch } = this;
+    const { i32, runs, ring, mask, entries, batch } = this;
     let { position } = this;
     let owned = this.#owned;
     let moved = 0;
@@ -141,8 +111,8 @@ class OwnerProducer extends End {
       }
       const count = Math.min(owned, batch);
       const run = Math.min(count, entries - at);
-      writeRun(i32, gate + 4, run - 1, position + 1);
-      writeRun(i32, ring, count - run, position + run);
+      runs.writeRun((gate + 4) << 2, run - 1, position + 1);
+      if (count > run) runs.writeRun(ring << 2, count - run, position + run);
       i32[gate] = position;
       i32[gate + 1] = LENGTH;
       i32[gate + 3] = count;
@@ -161,7 +131,7 @@ class OwnerConsumer extends End {
   #owned = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, entries, batch } = this;
+    const { i32, runs, ring, mask, entries, batch } = this;
     let { position } = this;
     let owned = this.#owned;
     let sum = 0;
@@ -178,7 +148,8 @@ class OwnerConsumer extends End {
       }
       const count = Math.min(owned, batch);
       const run = Math.min(count, entries - at);
-      sum = (sum + takeRun(i32, gate + 4, run - 1) + takeRun(i32, ring, count - run)) | 0;
+      sum = (sum + runs.takeRun((gate + 4) << 2, run - 1)) | 0;
+      if (count > run) sum = (sum + runs.takeRun(ring << 2, count - run)) | 0;
       sum = (sum + i32[gate]! + i32[gate + 1]! + i32[gate + 2]!) | 0;
       i32[gate + 3] = count;
       Atomics.store(i32, gate + 2, OWNED);
@@ -198,7 +169,7 @@ class IndexProducer extends End {
   #consumed = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, batch, entries, consumer, producer } = this;
+    const { i32, runs, ring, mask, batch, entries, consumer, producer } = this;
     let { position } = this;
     let consumed = this.#consumed;
     let moved = 0;
@@ -212,8 +183,8 @@ class IndexProducer extends End {
       }
       const at = position & mask;
       const run = Math.min(batch, entries - at);
-      writeRun(i32, ring + (at << 2), run, position);
-      writeRun(i32, ring, batch - run, position + run);
+      runs.writeRun((ring + (at << 2)) << 2, run, position);
+      if (batch > run) runs.writeRun(ring << 2, batch - run, position + run);
       position = (position + batch) | 0;
       Atomics.store(i32, producer, position);
       moved += batch;
@@ -229,7 +200,7 @@ class IndexConsumer extends End {
   #produced = 0;
 
   move(turns: number): number {
-    const { i32, ring, mask, entries, batch, consumer, producer } = this;
+    const { i32, runs, ring, mask, entries, batch, consumer, producer } = this;
     let { position } = this;
     let produced = this.#produced;
     let sum = 0;
@@ -245,7 +216,8 @@ class IndexConsumer extends End {
       const at = position & mask;
       const count = Math.min((produced - position) | 0, batch);
       const run = Math.min(count, entries - at);
-      sum = (sum + readRun(i32, ring + (at << 2), run) + readRun(i32, ring, count - run)) | 0;
+      sum = (sum + runs.readRun((ring + (at << 2)) << 2, run)) | 0;
+      if (count > run) sum = (sum + runs.readRun(ring << 2, count - run)) | 0;
       position = (position + count) | 0;
       Atomics.store(i32, consumer, position);
       moved += count;

@@ -104,7 +104,7 @@ function perform(task: PartnerTask, ready: (message: PartnerReady) => void): voi
   const arena = Arena.adopt(task.arena);
   const stop = task.stop >> 2;
   if (task.kind === 'minimal') {
-    const producer = minimalProducer(task.format, arena.i32, task.ring);
+    const producer = minimalProducer(task.format, arena.memory, task.ring);
     ready({ workNanoseconds: 0 });
     while (Atomics.load(arena.i32, stop) === 0) producer.move(TURNS);
     return;

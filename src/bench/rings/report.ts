@@ -1,5 +1,6 @@
 import type { BenchEnvironment } from '../environment.js';
 import { HAND_BACK, MINIMAL_ENTRIES, type Pace, type RingFormat, type RingsSettings } from './case.js';
+import type { LoopLanguage } from './descriptor-runs.js';
 import { alignColumns, digits, type Spread } from './spread.js';
 
 /** The real rings between two threads. */
@@ -32,10 +33,10 @@ export interface HandBackResult {
 /** The minimal loops. */
 export interface MinimalResult {
   readonly ring: RingFormat;
-  readonly language: 'typescript' | 'c';
+  readonly language: LoopLanguage | 'c';
   readonly nsPerDescriptor: Spread;
   readonly mdescriptors: number;
-  /** TypeScript's rate as a part of C's, where there is a C compiler. */
+  /** Its rate as a part of C's, where there is a C compiler. */
   readonly ratioToC?: number;
   readonly cpuShare: number;
 }
@@ -54,6 +55,12 @@ export interface RingsReport {
 export const MODELLED =
   'No packets: frames go round between an application and a kernel side that fills them at once. The rings are the real ones, ' +
   'user and kernel side with all validation; received frames are released at once. Extra work is a chain of multiplications.';
+
+const LANGUAGES: Record<MinimalResult['language'], string> = {
+  typescript: 'TypeScript',
+  webassembly: 'runs in WebAssembly',
+  c: 'C (gcc -O2)',
+};
 
 const NAMES: Record<RingFormat, string> = { owner: 'owner ring', index: 'index rings' };
 
@@ -116,7 +123,7 @@ function renderMinimal({ minimal, withoutC, environment }: RingsReport): string 
   const rows = [['', 'Mdescriptors/s', 'ns each', 'min – max', 'of C']];
   for (const { ring, language, mdescriptors, nsPerDescriptor: ns, ratioToC } of minimal) {
     rows.push([
-      `  ${NAMES[ring]}, ${language === 'c' ? 'C (gcc -O2)' : 'TypeScript'}`,
+      `  ${NAMES[ring]}, ${LANGUAGES[language]}`,
       digits(mdescriptors),
       digits(ns.median),
       `${digits(ns.min)} – ${digits(ns.max)}`,
@@ -124,7 +131,7 @@ function renderMinimal({ minimal, withoutC, environment }: RingsReport): string 
     ]);
   }
   const title =
-    `The same minimal loops in TypeScript and C: one ring of ${MINIMAL_ENTRIES} between two threads, ` +
+    `The same minimal loops in TypeScript, with their runs in WebAssembly, and in C: one ring of ${MINIMAL_ENTRIES} between two threads, ` +
     `batches of ${environment.settings.batch}`;
   return `${title}\n\n${alignColumns(rows)}${withoutC === undefined ? '' : `\n  no figures for C: ${withoutC}`}`;
 }
