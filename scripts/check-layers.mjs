@@ -9,7 +9,7 @@ const ALLOWED = {
   suggestion: [],
   options: ['errors', 'suggestion'],
   packet: ['errors'],
-  'capture-file': ['errors', 'packet'],
+  'capture-file': ['errors', 'options', 'packet'],
   steering: ['errors', 'packet'],
   arena: ['errors'],
   kernel: ['arena', 'steering'],
@@ -34,7 +34,7 @@ const ALLOWED = {
     'steering',
     'wire',
   ],
-  'linux-kernel': ['errors', 'arena', 'kernel', 'ring', 'steering'],
+  'linux-kernel': ['errors', 'options', 'arena', 'kernel', 'ring', 'steering'],
   soft: [
     'errors',
     'arena',

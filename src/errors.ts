@@ -29,26 +29,32 @@ export type ErrorCode =
   | 'UNSUPPORTED_PLATFORM'
   | 'SYSTEM_CALL'; // any other failed system call; `syscall` and `errno` say which
 
-/** What an error can carry beside its message. */
+/** What an error carries beside its message. */
 export interface ErrorFacts {
   /** The system call that failed, where there was one. */
   readonly syscall?: string;
   /** Its errno (positive). */
   readonly errno?: number;
   /** What the user can do about it, as a sentence or a command. */
-  readonly remedy?: string;
+  readonly remedy: string;
+  /** What was thrown below, where an error was passed on with more to say. */
   readonly cause?: unknown;
 }
 
-/** The one error type of tpacket4. The data path never throws it; set-up and control calls do. */
+/** The one error type of tpacket4. The data path never throws it; set-up and control calls do. Each says what can be done about it. */
 export class PacketError extends Error {
+  /** Tells it from other errors where `instanceof` cannot: behind `postMessage`, in a second copy of the package. */
   override readonly name = 'PacketError';
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** The system call that failed, with its option or command ("bind AF_XDP"); undefined where none was made. */
   readonly syscall: string | undefined;
+  /** Its errno, positive. */
   readonly errno: number | undefined;
-  readonly remedy: string | undefined;
+  /** What the user can do about it, as a sentence or a command. */
+  readonly remedy: string;
 
-  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
     this.code = code;
     this.syscall = facts.syscall;
@@ -62,23 +68,18 @@ export class PacketError extends Error {
     return { code, message, syscall, errno, remedy };
   }
 
-  static fromJSON(data: PacketErrorData): PacketError {
-    const facts: { syscall?: string; errno?: number; remedy?: string } = {};
-    if (data.syscall !== undefined) facts.syscall = data.syscall;
-    if (data.errno !== undefined) facts.errno = data.errno;
-    if (data.remedy !== undefined) facts.remedy = data.remedy;
-    return new PacketError(data.code, data.message, facts);
+  /** The error that {@link PacketError.toJSON} has taken apart, without its cause and its stack. */
+  static fromJSON({ code, message, syscall, errno, remedy }: PacketErrorData): PacketError {
+    return new PacketError(code, message, {
+      remedy,
+      ...(syscall !== undefined && { syscall }),
+      ...(errno !== undefined && { errno }),
+    });
   }
 }
 
-/** A {@link PacketError} as plain data. */
-export interface PacketErrorData {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly syscall: string | undefined;
-  readonly errno: number | undefined;
-  readonly remedy: string | undefined;
-}
+/** A {@link PacketError} as plain data: its members of the same names. */
+export type PacketErrorData = Pick<PacketError, 'code' | 'message' | 'syscall' | 'errno' | 'remedy'>;
 
 /** Checks an integer option against its range; names option, value and range otherwise. */
 export function checkInteger(option: string, value: unknown, minimum: number, maximum: number): number {
@@ -86,6 +87,7 @@ export function checkInteger(option: string, value: unknown, minimum: number, ma
     throw new PacketError(
       'INVALID_OPTION',
       `${option}: ${String(value)} is not a whole number from ${minimum} to ${maximum}`,
+      { remedy: nearest(value, Math.floor, minimum, maximum) },
     );
   }
   return value;
@@ -98,7 +100,20 @@ export function checkPowerOfTwo(option: string, value: unknown, minimum: number,
     throw new PacketError(
       'INVALID_OPTION',
       `${option}: ${checked} is not a power of two (from ${minimum} to ${maximum})`,
+      { remedy: nearest(checked, (number) => 2 ** Math.floor(Math.log2(number)), minimum, maximum) },
     );
   }
   return checked;
+}
+
+/**
+ * What to give instead of a number that will not do: the nearest that will.
+ *
+ * @param below the nearest at or below a number within the range
+ */
+export function nearest(value: unknown, below: (number: number) => number, minimum: number, maximum: number): string {
+  if (typeof value !== 'number' || Number.isNaN(value)) return `give a number, such as ${minimum}`;
+  if (value < minimum) return `the least is ${minimum}`;
+  if (value > maximum) return `the most is ${maximum}`;
+  return `the nearest below is ${below(value)}`;
 }

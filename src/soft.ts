@@ -63,8 +63,8 @@ export {
   type RefusedMode,
   type SocketMode,
   type SocketStatistics,
-  type SocketWaitOptions,
 } from './socket/packet-socket.js';
+export type { SocketWaitOptions } from './socket/wait-options.js';
 export { type Clock, HostClock, VirtualClock } from './soft-kernel/clock.js';
 export type { NicOptions } from './soft-kernel/nic-options.js';
 export { SoftKernel, type SoftKernelOptions } from './soft-kernel/soft-kernel.js';

@@ -1,6 +1,7 @@
 import { interruptible } from '../cli/bench.js';
-import { CommandLine, type OptionTable, oneOf } from '../cli/options.js';
+import { CommandLine, type OptionTable } from '../cli/options.js';
 import { PacketError } from '../errors.js';
+import { checkChoice } from '../options.js';
 import { DEFAULT_SETTINGS } from './cell.js';
 import { type LinuxReport, renderLinuxEnvironment, renderLinuxNotes, renderLinuxTable } from './linux/report.js';
 import { type LinuxListener, type LinuxPlan, runLinuxTable } from './linux/table.js';
@@ -99,11 +100,13 @@ export function parseLinuxPlan(line: CommandLine): LinuxPlan {
       remedy: 'all stands for all three',
     });
   }
-  const program = oneOf('program', what, ['all', ...PROGRAM_NAMES, 'latency', 'soak'] as const);
+  const program = checkChoice('program', what, ['all', ...PROGRAM_NAMES, 'latency', 'soak'] as const);
+  const versions = line.choices('versions', LINUX_VERSIONS) ?? LINUX_VERSIONS;
+  if (!versions.includes('v3')) line.expectNone(['block-size'], 'without v3');
   const defaults = DEFAULT_SETTINGS;
   return {
     programs: PROGRAM_NAMES.filter((name) => program === 'all' || program === name),
-    versions: line.choices('versions', LINUX_VERSIONS) ?? LINUX_VERSIONS,
+    versions,
     sizes: line.integers('size', SMALLEST, LARGEST) ?? DEFAULT_SIZES,
     peers: line.has('peers'),
     settings: {

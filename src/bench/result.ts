@@ -37,7 +37,7 @@ export interface RefusedCell {
   readonly interface: string;
   readonly code: string;
   readonly why: string;
-  readonly remedy: string | undefined;
+  readonly remedy: string;
 }
 
 /** Everything that one call of the bench says. */

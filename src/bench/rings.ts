@@ -88,7 +88,9 @@ export async function benchRings(args: readonly string[]): Promise<number> {
 /** @throws PacketError INVALID_OPTION that names the option, its value and its range */
 export function parseRingsSettings(line: CommandLine): RingsSettings {
   if (line.positionals.length > 0) {
-    throw new PacketError('INVALID_OPTION', `"${line.positionals[0]}" is too many: the command takes options only`);
+    throw new PacketError('INVALID_OPTION', `"${line.positionals[0]}" is too many: the command takes options only`, {
+      remedy: '--help lists them',
+    });
   }
   const entries = line.powerOfTwo('ring', defaults.entries, 64, 65536);
   const most = Math.min(4096, entries >> 1);

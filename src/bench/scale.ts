@@ -130,6 +130,8 @@ export function parseScalePlan(line: CommandLine): ScalePlan {
   }
   const heap = line.has('heap');
   const packets = line.integer('packets', 10_000_000, 100_000, 1e9);
+  if (!heap) line.expectNone(['packets'], 'without --heap');
+  if (line.text('axes') === undefined && heap) line.expectNone(['seconds', 'warm-up', 'runs'], 'with --heap alone');
   return {
     axes: line.choices('axes', AXES) ?? (heap ? [] : AXES),
     settings: {

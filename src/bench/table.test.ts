@@ -52,7 +52,7 @@ test('the table: ratios to V2 and V3, the talk beside ours, losses by place, ref
     interface: 'soft:generator',
     code: 'X',
     why: 'no',
-    remedy: undefined,
+    remedy: 'another',
   } as const;
   const text = renderTable({ interface: 'soft:generator', size: 64, results, refused: [refused] });
   assert.equal(

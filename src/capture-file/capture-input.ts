@@ -69,6 +69,8 @@ export class CaptureInput {
    * @param at where in the file; the position of `start` if left out
    */
   corrupt(what: string, at = this.position): PacketError {
-    return new PacketError('CAPTURE_CORRUPT', `${what} (byte ${at} of the file)`);
+    return new PacketError('CAPTURE_CORRUPT', `${what} (byte ${at} of the file)`, {
+      remedy: 'packets before it were read; record or copy the file anew for the rest',
+    });
   }
 }

@@ -52,7 +52,9 @@ export class CaptureStream implements CaptureReader {
    */
   push(chunk: Uint8Array): void {
     if (this.#input.closed)
-      throw new PacketError('WRONG_STATE', 'a chunk was pushed after the end of the capture file');
+      throw new PacketError('WRONG_STATE', 'a chunk was pushed after the end of the capture file', {
+        remedy: 'push every chunk before end(); a new file takes a new stream',
+      });
     this.#input.push(chunk);
   }
 
@@ -136,6 +138,7 @@ function openFormat(input: CaptureInput, packet: CapturePacket): CaptureFormat |
   throw new PacketError(
     'CAPTURE_UNSUPPORTED',
     `neither a pcap nor a pcapng file: it begins with 0x${first.toString(16).padStart(8, '0')}`,
+    { remedy: 'check the path; other formats can be converted: editcap -F pcap OLD NEW' },
   );
 }
 

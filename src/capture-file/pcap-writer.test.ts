@@ -80,8 +80,8 @@ test('wrong options are named', () => {
     [{ snapLength: 0 }, 'snapLength: 0 is not a whole number from 1 to 262144'],
     [{ linkType: 65536 }, 'linkType: 65536 is not a whole number from 0 to 65535'],
     [{ chunkBytes: 1 }, 'chunkBytes: 1 is not a whole number from 64 to 1073741824'],
-    [{ resolution: 'seconds' }, 'resolution: "seconds" is neither "nanoseconds" nor "microseconds"'],
-    [{ byteOrder: 'middle' }, 'byteOrder: "middle" is neither "little" nor "big"'],
+    [{ resolution: 'seconds' }, 'resolution: seconds is not one of nanoseconds, microseconds'],
+    [{ byteOrder: 'middle' }, 'byteOrder: middle is not one of little, big'],
   ];
   for (const [options, message] of wrong) {
     assert.throws(() => new PcapWriter(new ChunkList(), options), { code: 'INVALID_OPTION', message });

@@ -1,4 +1,5 @@
-import { checkInteger, PacketError } from '../errors.js';
+import { checkInteger } from '../errors.js';
+import { checkChoice } from '../options.js';
 import { writeUint16, writeUint32 } from './byte-order.js';
 import { LINKTYPE_ETHERNET } from './contract.js';
 import {
@@ -120,7 +121,5 @@ export class PcapWriter {
 
 /** Which of two values an option has; the first one is the default. */
 function isSecond(option: string, value: string | undefined, first: string, second: string): boolean {
-  if (value === undefined || value === first) return false;
-  if (value === second) return true;
-  throw new PacketError('INVALID_OPTION', `${option}: "${value}" is neither "${first}" nor "${second}"`);
+  return checkChoice(option, value ?? first, [first, second]) === second;
 }

@@ -131,6 +131,7 @@ export class PcapngReader implements CaptureFormat {
       throw new PacketError(
         'CAPTURE_UNSUPPORTED',
         `pcapng: a section of version ${major} at byte ${this.#input.position}; only version 1 can be read`,
+        { remedy: 'convert the file: editcap -F pcap OLD NEW' },
       );
     }
     this.#firstInterface = this.interfaces.length;
@@ -144,6 +145,7 @@ export class PcapngReader implements CaptureFormat {
       throw new PacketError(
         'CAPTURE_UNSUPPORTED',
         `pcapng: the file describes more than ${MOST_INTERFACES} interfaces`,
+        { remedy: 'split the file: editcap -c COUNT OLD NEW' },
       );
     }
     const linkType = readUint16(bytes, start + 8, this.#bigEndian);

@@ -8,8 +8,9 @@ import { PacketError } from '../errors.js';
 import { parseInterfaceSpec } from '../host/interface-spec.js';
 import { readCapture } from '../host/read-capture.js';
 import type { Mode } from '../kernel/contract.js';
+import { checkChoice } from '../options.js';
 import { listCapturedPackets } from '../wire/captured-packets.js';
-import { CommandLine, type OptionTable, oneOf } from './options.js';
+import { CommandLine, type OptionTable } from './options.js';
 
 const HELP = `tp4 bench [rxdrop|txpush|l2fwd|all] [options]    the talk's comparison: V2, V3, V4 and V4 with zero-copy
 tp4 bench linux [options]                        the same table from the real kernel, over a veth pair of its own (root)
@@ -87,10 +88,17 @@ function toPlan(line: CommandLine): BenchPlan {
       remedy: 'all stands for all three',
     });
   }
-  const program = oneOf('program', what, ['all', ...PROGRAM_NAMES, ...OTHER_BENCHES] as const);
+  const program = checkChoice('program', what, ['all', ...PROGRAM_NAMES, ...OTHER_BENCHES] as const);
+  const programs = PROGRAM_NAMES.filter((name) => program === 'all' || program === name);
+  const versions = line.choices('versions', VERSIONS);
+  if (traffic.every(({ interface: text }) => parseInterfaceSpec(text).kernel === 'linux')) {
+    line.expectNone(['threads'], 'on Linux interfaces');
+    if (!programs.includes('txpush')) line.expectNone(['size'], 'where others send the packets');
+  }
+  if (versions?.includes('v3') === false) line.expectNone(['block-size'], 'without v3');
   return {
-    programs: PROGRAM_NAMES.filter((name) => program === 'all' || program === name),
-    versions: line.choices('versions', VERSIONS),
+    programs,
+    versions,
     traffic,
     settings: toSettings(line),
   };
@@ -105,7 +113,9 @@ function toTraffic(line: CommandLine): Traffic[] {
     const { wire } = spec;
     if (wire.kind === 'pcap') {
       if (sizes !== undefined)
-        throw new PacketError('INVALID_OPTION', `--size: the packets of ${text} have their own sizes`);
+        throw new PacketError('INVALID_OPTION', `--size: the packets of ${text} have their own sizes`, {
+          remedy: 'leave --size out, or measure the capture in a run of its own',
+        });
       return [{ interface: text, size: undefined }];
     }
     if (wire.kind === 'generator' && wire.size !== undefined) {
@@ -189,9 +199,7 @@ export async function runAndPrint(
     return 1;
   }
   for (const { program, version, interface: name, why, remedy } of report.refused ?? []) {
-    process.stderr.write(
-      `tp4 bench: ${program} ${version} on ${name}: ${why}${remedy === undefined ? '' : ` (${remedy})`}\n`,
-    );
+    process.stderr.write(`tp4 bench: ${program} ${version} on ${name}: ${why} (${remedy})\n`);
   }
   return report.results.length === 0 || tellIdle(report) ? 1 : 0;
 }

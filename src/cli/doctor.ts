@@ -34,7 +34,9 @@ export async function doctor(args: readonly string[]): Promise<number> {
   const json = line.has('json');
   if (line.has('repair')) {
     if (name !== undefined)
-      throw new PacketError('INVALID_OPTION', `--repair undoes everything that was left behind: no "${name}"`);
+      throw new PacketError('INVALID_OPTION', `--repair undoes everything that was left behind: no "${name}"`, {
+        remedy: 'leave the interface out',
+      });
     const report = repair();
     print(json ? JSON.stringify(report, undefined, 2) : renderRepair(report));
     return report.repairs.some(({ outcome }) => outcome === 'kept') ? 1 : 0;

@@ -71,7 +71,7 @@ function complain(error: unknown): number {
     return FAILED;
   }
   process.stderr.write(`tp4: ${error.message}\n`);
-  if (error.remedy !== undefined) process.stderr.write(`     ${error.remedy}\n`);
+  process.stderr.write(`     ${error.remedy}\n`);
   return error.code === 'INVALID_OPTION' ? USAGE : FAILED;
 }
 

@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import { checkChoice } from '../options.js';
 import { didYouMean } from '../suggestion.js';
+import { checkNumber } from '../wire/numbers.js';
 
 /** The options of a command, as `node:util` takes them. */
 export type OptionTable = Readonly<Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }>>;
@@ -51,9 +53,8 @@ export class CommandLine {
   number(option: string, fallback: number, minimum: number, maximum: number): number {
     const text = this.text(option);
     if (text === undefined) return fallback;
-    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= minimum && value <= maximum) return value;
-    throw invalid(`--${option}: ${text} is not a number from ${minimum} to ${maximum}`);
+    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : text;
+    return checkNumber(`--${option}`, value, minimum, maximum);
   }
 
   /** Whole numbers with commas between them, each at most once. */
@@ -64,36 +65,40 @@ export class CommandLine {
 
   choice<Choice extends string>(option: string, choices: readonly Choice[]): Choice | undefined {
     const text = this.text(option);
-    return text === undefined ? undefined : oneOf(`--${option}`, text, choices);
+    return text === undefined ? undefined : checkChoice(`--${option}`, text, choices);
   }
 
   /** Words of a list, with commas between them, each at most once. */
   choices<Choice extends string>(option: string, choices: readonly Choice[]): Choice[] | undefined {
     const words = this.#list(option);
-    return words && [...new Set(words.map((word) => oneOf(`--${option}`, word, choices)))];
+    return words && [...new Set(words.map((word) => checkChoice(`--${option}`, word, choices)))];
+  }
+
+  /**
+   * Refuses options that would have no effect.
+   *
+   * @param where how it is that they have none: "without --heap"
+   */
+  expectNone(options: readonly string[], where: string): void {
+    const given = options.find((option) => this.#values[option] !== undefined);
+    if (given === undefined) return;
+    throw new PacketError('INVALID_OPTION', `--${given} has no effect ${where}`, { remedy: `leave --${given} out` });
   }
 
   #list(option: string): string[] | undefined {
     const parts = this.text(option)?.split(',');
-    if (parts?.includes('')) throw invalid(`--${option}: "${this.text(option)}" is not a list such as a,b,c`);
+    if (parts?.includes('')) {
+      throw new PacketError('INVALID_OPTION', `--${option}: "${this.text(option)}" is not a list such as a,b,c`, {
+        remedy: 'put one comma between two of its words, and none at its ends',
+      });
+    }
     return parts;
   }
-}
-
-/** @throws PacketError INVALID_OPTION that names the choices */
-export function oneOf<Choice extends string>(option: string, text: string, choices: readonly Choice[]): Choice {
-  const found = choices.find((choice) => choice === text);
-  if (found !== undefined) return found;
-  throw invalid(`${option}: "${text}" is not one of ${choices.join(', ')}${didYouMean(text, choices)}`);
 }
 
 /** A number where the text is one; else the text, which the range check then shows. */
 function wholeNumber(text: string): number | string {
   return /^\d+$/.test(text) ? Number(text) : text;
-}
-
-function invalid(message: string): PacketError {
-  return new PacketError('INVALID_OPTION', message);
 }
 
 function explain(command: string, known: readonly string[], cause: Error): PacketError {

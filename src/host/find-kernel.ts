@@ -25,12 +25,16 @@ export async function findKernel(
   startSoft: (options: { readonly arena?: Arena }) => SoftSystem,
 ): Promise<FoundInterface> {
   if (typeof options !== 'object' || options === null) {
-    throw new PacketError('INVALID_OPTION', `${String(options)} is not an object with options`);
+    throw new PacketError('INVALID_OPTION', `${String(options)} is not an object with options`, {
+      remedy: "say at least { interface, receive: 'all' }",
+    });
   }
   const { kernel, interface: name, buffer } = options;
   if (kernel !== undefined) return { kernel, interface: name, release: undefined };
   if (typeof name !== 'string') {
-    throw new PacketError('INVALID_OPTION', `interface: ${String(name)} is not an interface name`);
+    throw new PacketError('INVALID_OPTION', `interface: ${String(name)} is not an interface name`, {
+      remedy: "a name such as 'veth0' or 'soft:generator,size=64'",
+    });
   }
   const spec = parseInterfaceSpec(name);
   if (spec.kernel === 'linux') return { kernel: await linuxKernel(), interface: name, release: undefined };

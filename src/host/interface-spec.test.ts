@@ -63,28 +63,28 @@ test('a capture; its file name may contain commas', () => {
 });
 
 const WRONG: readonly (readonly [text: string, says: RegExp])[] = [
-  ['soft', /says what it hangs on: soft:generator/],
-  ['soft:', /"" is not a wire: soft:generator/],
+  ['soft', /says what it hangs on; soft:generator/],
+  ['soft:', /"" is not a wire; soft:generator/],
   ['soft:generatr', /"generatr" is not a wire \(did you mean generator\?\)/],
-  ['soft:pcap', /which file\?/],
-  ['soft:pcap=', /which file\?/],
+  ['soft:pcap', /it names no file; soft:pcap=FILE/],
+  ['soft:pcap=', /it names no file; soft:pcap=FILE/],
   ['soft:generator,size', /"size" is not of the form option=value/],
   ['soft:generator,size=', /"size=" is not of the form option=value/],
   ['soft:generator,size=12', /size: 12 is not a whole number from 64 to 16000/],
   ['soft:generator,size=64+', /size: {2}is not a whole number/],
   ['soft:generator,size=64,size=64', /size is given twice/],
-  ['soft:generator,sze=64', /there is no option sze here \(did you mean size\?\): it may have .*size/],
+  ['soft:generator,sze=64', /there is no option sze here \(did you mean size\?\); it may have .*size/],
   ['soft:generator,rate=0', /rate: 0 is not a number above 0 and at most 1e9/],
   ['soft:generator,rate=fast', /rate: fast is not a number/],
-  ['soft:generator,pattern=noise', /pattern: "noise" is not one of count, zeros, random/],
+  ['soft:generator,pattern=noise', /pattern: noise is not one of count, zeros, random/],
   ['soft:none,size=64', /there is no option size here/],
   ['soft:none,queues=0', /queues: 0 is not a whole number from 1 to 4096/],
   ['soft:none,ring=100', /ring: 100 is not a power of two/],
   ['soft:pcap=a,loop=0', /loop: 0 is not/],
-  ['soft:pcap=a,pace=slow', /pace: "slow" is not one of recorded, max/],
-  ['not a name', /neither an interface name nor one of/],
-  ['a-name-that-is-too-long', /neither an interface name nor one of/],
-  ['', /neither an interface name nor one of/],
+  ['soft:pcap=a,pace=slow', /pace: slow is not one of recorded, max/],
+  ['not a name', /neither the name of an interface nor of a wire; veth0, or soft:generator/],
+  ['a-name-that-is-too-long', /neither the name of an interface nor of a wire; veth0, or soft:generator/],
+  ['', /neither the name of an interface nor of a wire; veth0, or soft:generator/],
 ];
 
 for (const [text, says] of WRONG) {
@@ -94,7 +94,7 @@ for (const [text, says] of WRONG) {
       (error: unknown) => {
         assert.ok(error instanceof PacketError);
         assert.equal(error.code, 'INVALID_OPTION');
-        assert.match(error.message, says);
+        assert.match(`${error.message}; ${error.remedy}`, says);
         assert.ok(error.message.includes(`"${text}"`), error.message);
         return true;
       },

@@ -1,4 +1,5 @@
 import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import { checkChoice } from '../options.js';
 import type { NicOptions } from '../soft-kernel/nic-options.js';
 import { didYouMean } from '../suggestion.js';
 import { listCapturedPackets } from '../wire/captured-packets.js';
@@ -61,8 +62,9 @@ const LARGEST_MTU = 16000;
  */
 export function parseInterfaceSpec(text: string): InterfaceSpec {
   if (!text.startsWith(PREFIX)) {
-    if (text === 'soft') throw invalid(text, `a soft interface says what it hangs on: ${FORMS}`);
-    if (!/^[^\s/]{1,15}$/.test(text)) throw invalid(text, `neither an interface name nor one of ${FORMS}`);
+    if (text === 'soft') throw invalid(text, 'a soft interface says what it hangs on', FORMS);
+    if (!/^[^\s/]{1,15}$/.test(text))
+      throw invalid(text, 'neither the name of an interface nor of a wire', `veth0, or ${FORMS}`);
     return { kernel: 'linux', name: text };
   }
   const body = text.slice(PREFIX.length);
@@ -80,8 +82,8 @@ function takeWire(text: string, head: string, options: Settings): SoftWire {
   if (head === 'generator') return { kind: 'generator', ...options.takeTraffic() };
   if (head.startsWith('pcap=') && head.length > 5)
     return { kind: 'pcap', file: head.slice(5), replay: options.takeReplay() };
-  if (head === 'pcap' || head === 'pcap=') throw invalid(text, 'which file? soft:pcap=FILE');
-  throw invalid(text, `"${head}" is not a wire${didYouMean(head, ['generator', 'pcap', 'none'])}: ${FORMS}`);
+  if (head === 'pcap' || head === 'pcap=') throw invalid(text, 'it names no file', 'soft:pcap=FILE');
+  throw invalid(text, `"${head}" is not a wire${didYouMean(head, ['generator', 'pcap', 'none'])}`, FORMS);
 }
 
 /** Large packets need a large MTU; who does not set one gets it. */
@@ -131,9 +133,11 @@ class Settings {
     this.#text = text;
     for (const setting of settings) {
       const at = setting.indexOf('=');
-      if (at <= 0 || at === setting.length - 1) throw invalid(text, `"${setting}" is not of the form option=value`);
+      if (at <= 0 || at === setting.length - 1) {
+        throw invalid(text, `"${setting}" is not of the form option=value`, 'for example size=64,packets=1024');
+      }
       const name = setting.slice(0, at);
-      if (this.#values.has(name)) throw invalid(text, `${name} is given twice`);
+      if (this.#values.has(name)) throw invalid(text, `${name} is given twice`, 'give it once');
       this.#values.set(name, setting.slice(at + 1));
     }
   }
@@ -192,7 +196,7 @@ class Settings {
     try {
       return { [name]: check(value) } as { [name in Name]?: Value };
     } catch (error) {
-      throw error instanceof PacketError ? invalid(this.#text, error.message) : error;
+      throw error instanceof PacketError ? invalid(this.#text, error.message, error.remedy) : error;
     }
   }
 
@@ -200,7 +204,8 @@ class Settings {
     for (const name of this.#values.keys()) {
       throw invalid(
         this.#text,
-        `there is no option ${name} here${didYouMean(name, this.#known)}: it may have ${this.#known.join(', ')}`,
+        `there is no option ${name} here${didYouMean(name, this.#known)}`,
+        `it may have ${this.#known.join(', ')}`,
       );
     }
   }
@@ -225,12 +230,6 @@ function decimal(value: string): number | string {
   return /^\d+(\.\d+)?(e-?\d+)?$/.test(value) ? Number(value) : value;
 }
 
-function checkChoice<Choice extends string>(option: string, value: string, choices: readonly Choice[]): Choice {
-  const choice = choices.find((one) => one === value);
-  if (choice !== undefined) return choice;
-  throw new PacketError('INVALID_OPTION', `${option}: "${value}" is not one of ${choices.join(', ')}`);
-}
-
-function invalid(text: string, why: string): PacketError {
-  return new PacketError('INVALID_OPTION', `interface "${text}": ${why}`);
+function invalid(text: string, why: string, remedy: string): PacketError {
+  return new PacketError('INVALID_OPTION', `interface "${text}": ${why}`, { remedy });
 }

@@ -1,6 +1,7 @@
 import { Arena } from '../arena/arena.js';
 import type { PageKind } from '../arena/page-source.js';
-import { checkInteger, checkPowerOfTwo, PacketError } from '../errors.js';
+import { checkInteger, checkPowerOfTwo } from '../errors.js';
+import { checkBoolean, checkChoice } from '../options.js';
 import { framePoolBytes } from '../packet-buffer/frame-pool.js';
 import { KERNEL_HEADROOM_BYTES, PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
 
@@ -15,7 +16,7 @@ export interface LinuxBufferOptions extends Omit<PacketBufferOptions, 'pageSourc
   readonly shared?: boolean;
 }
 
-const KINDS: readonly string[] = ['4k', 'transparent-huge', 'huge'] satisfies readonly PageKind[];
+const KINDS: readonly PageKind[] = ['4k', 'transparent-huge', 'huge'];
 
 /**
  * Makes a packet buffer of Linux pages: huge ones, or memory that a child process can have, too (S6). Both kernels work with it.
@@ -33,9 +34,8 @@ const KINDS: readonly string[] = ['4k', 'transparent-huge', 'huge'] satisfies re
  */
 export async function createLinuxBuffer(options: LinuxBufferOptions = {}): Promise<PacketBuffer> {
   const { pages = '4k', shared = false, ...common } = options;
-  if (!KINDS.includes(pages)) {
-    throw new PacketError('INVALID_OPTION', `pages: ${String(pages)} is not one of ${KINDS.join(', ')}`);
-  }
+  checkChoice('pages', pages, KINDS);
+  checkBoolean('shared', shared);
   const arena = common.arena ?? Arena.default();
   return PacketBuffer.create({ ...common, arena, pageSource: await mappedPages(arena, pages, shared) });
 }

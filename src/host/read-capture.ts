@@ -30,7 +30,7 @@ export async function readCapture(file: string): Promise<Uint8Array> {
     throw new PacketError(
       'CAPTURE_CORRUPT',
       `the capture file ${file} cannot be unpacked: ${(cause as Error).message}`,
-      { cause },
+      { cause, remedy: 'check it with gzip -t; what can be saved: gzip -dc FILE > NEW' },
     );
   }
 }

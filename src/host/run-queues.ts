@@ -1,4 +1,5 @@
-import { PacketError } from '../errors.js';
+import { MAXIMUM_ARENA_BYTES, PAGE_BYTES } from '../arena/arena.js';
+import { checkInteger, PacketError } from '../errors.js';
 import type { Kernel, KernelStatistics } from '../kernel/contract.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { chooseQueues, makeQueueBuffer, type OpenQueuesOptions } from '../socket/open-queues.js';
@@ -32,9 +33,9 @@ export interface RunQueuesOptions extends Omit<OpenQueuesOptions, 'kernel' | 'on
   readonly module: URL;
   /** For the functions, plain data. */
   readonly data?: unknown;
-  /** Bytes of the arena that each thread gets for packet buffers of its own; default 1 MiB. */
+  /** Bytes of the arena that each thread gets for packet buffers of its own, from 4096; default 1 MiB. */
   readonly threadBytes?: number;
-  /** How long `close` waits for a function to end by itself before it ends the thread; default 2000. */
+  /** How long `close` waits for a function to end by itself before it ends the thread, 0 to 3600000; default 2000. */
   readonly graceMilliseconds?: number;
 }
 
@@ -45,6 +46,8 @@ export interface QueueCounters extends KernelStatistics {
 
 const THREAD_BYTES = 2 ** 20;
 const GRACE_MILLISECONDS = 2000;
+/** An hour. */
+const LONGEST_GRACE_MILLISECONDS = 3_600_000;
 
 /** Queues of one interface that run on a thread each. */
 export class RunningQueues {
@@ -120,9 +123,16 @@ export async function runQueues(options: RunQueuesOptions): Promise<RunningQueue
 }
 
 async function start(options: RunQueuesOptions, found: FoundInterface): Promise<RunningQueues> {
-  const { module, data, threadBytes, graceMilliseconds, queues: _, buffer: wanted, kernel: __, ...common } = options;
+  const { module, data, queues: _, buffer: wanted, kernel: __, ...others } = options;
+  const { threadBytes = THREAD_BYTES, graceMilliseconds = GRACE_MILLISECONDS, ...common } = others;
   const { kernel, release } = found;
-  if (!(module instanceof URL)) throw new PacketError('INVALID_OPTION', `module: ${String(module)} is not a URL`);
+  if (!(module instanceof URL)) {
+    throw new PacketError('INVALID_OPTION', `module: ${String(module)} is not a URL`, {
+      remedy: "new URL('./worker.js', import.meta.url)",
+    });
+  }
+  checkInteger('threadBytes', threadBytes, PAGE_BYTES, MAXIMUM_ARENA_BYTES);
+  checkInteger('graceMilliseconds', graceMilliseconds, 0, LONGEST_GRACE_MILLISECONDS);
   const queues = chooseQueues(options, await findInterface(kernel, found.interface));
   const { buffer, owns } = makeQueueBuffer(wanted, { kernel }, queues.length);
   const workers: QueueWorker[] = [];
@@ -134,15 +144,19 @@ async function start(options: RunQueuesOptions, found: FoundInterface): Promise<
   if (!owns) buffer.retain();
   try {
     for (const queue of queues) {
-      const place = { kernel, buffer, bytes: threadBytes ?? THREAD_BYTES };
+      const place = { kernel, buffer, bytes: threadBytes };
       workers.push(QueueWorker.start({ module: module.href, queue, data }, place));
     }
     const plain: PlainSocketOptions = { ...common, interface: found.interface };
     const mode = await openAll(workers, plain);
     for (const worker of workers) worker.run();
     return new RunningQueues({
-      ...{ interface: found.interface, workers, mode, buffer, undo },
-      graceMilliseconds: graceMilliseconds ?? GRACE_MILLISECONDS,
+      interface: found.interface,
+      workers,
+      mode,
+      buffer,
+      graceMilliseconds,
+      undo,
     });
   } catch (error) {
     await closeAll(workers, GRACE_MILLISECONDS);

@@ -1,5 +1,6 @@
 import { checkInteger, PacketError } from '../errors.js';
 import type { BusyPoll, BusyPollRequest } from '../kernel/contract.js';
+import { checkBoolean, checkOptionNames } from '../options.js';
 import {
   EINVAL,
   ENOPROTOOPT,
@@ -12,6 +13,7 @@ import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
 
+const OPTION_NAMES = ['microseconds', 'budget', 'prefer'] satisfies (keyof BusyPollRequest)[];
 const MOST_MICROSECONDS = 1_000_000;
 const MOST_BUDGET = 65535;
 
@@ -40,13 +42,16 @@ export function setBusyPoll(calls: SystemCalls, descriptor: number, request: Bus
 /** Checks a request before any call is made. @throws PacketError INVALID_OPTION */
 function checkBusyPoll(request: BusyPollRequest): Omit<BusyPollRequest, 'prefer'> & { readonly prefer: boolean } {
   if (typeof request !== 'object' || request === null) {
-    throw new PacketError('INVALID_OPTION', `busyPoll: ${String(request)} is not { microseconds, budget, prefer }`);
+    throw new PacketError('INVALID_OPTION', `busyPoll: ${String(request)} is not { microseconds, budget, prefer }`, {
+      remedy: 'for example busyPoll: { microseconds: 50 }',
+    });
   }
+  checkOptionNames('busyPoll', request, OPTION_NAMES);
+  checkBoolean('busyPoll.prefer', request.prefer);
   const { microseconds, budget, prefer = false } = request;
   checkInteger('busyPoll.microseconds', microseconds, 1, MOST_MICROSECONDS);
   if (budget !== undefined) checkInteger('busyPoll.budget', budget, 1, MOST_BUDGET);
-  if (typeof prefer === 'boolean') return { ...request, prefer };
-  throw new PacketError('INVALID_OPTION', `busyPoll.prefer: ${String(prefer)} is not true or false`);
+  return { ...request, prefer };
 }
 
 function meanings(since: string): Meanings {
@@ -55,7 +60,7 @@ function meanings(since: string): Meanings {
     why: 'this kernel does not know the option',
     remedy: `a kernel ${since}, or open the socket without it`,
   } as const;
-  const refused = { code: 'INVALID_OPTION', why: 'the kernel refuses the value' } as const;
+  const refused = { code: 'INVALID_OPTION', why: 'the kernel refuses the value', remedy: 'try a smaller one' } as const;
   return { [ENOPROTOOPT]: unknown, [EINVAL]: refused };
 }
 

@@ -39,7 +39,9 @@ export class InterfaceSettings {
         cause,
         syscall: 'write',
         errno: Math.abs(errno),
-        ...(refused && { remedy: 'run as root; containers need /sys mounted writable' }),
+        remedy: refused
+          ? 'run as root; containers need /sys mounted writable'
+          : `check that the interface is still there: tp4 devices ${name}`,
       });
     }
   }

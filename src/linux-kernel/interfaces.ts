@@ -71,9 +71,16 @@ export function readInterface(calls: SystemCalls, name: string, sysfs = SYSFS): 
   } catch (cause) {
     if (cause instanceof PacketError) throw cause;
     if (calls.interfaceIndex(name) !== 0) throw foreignSysfs(name, cause);
-    throw new PacketError('NO_INTERFACE', `the interface ${name} vanished while it was looked at`, { cause });
+    throw new PacketError('NO_INTERFACE', `the interface ${name} vanished while it was looked at`, {
+      cause,
+      remedy: 'tp4 devices lists those there are',
+    });
   }
 }
+
+/** What to do when an interface that was there is no more. */
+export const GONE_REMEDY =
+  'it was removed, renamed or moved to another network namespace: `tp4 devices` lists those there are';
 
 function foreignSysfs(name: string, cause?: unknown): PacketError {
   return new PacketError('NO_INTERFACE', `/sys shows another network namespace than the one ${name} is in`, {

@@ -58,7 +58,7 @@ export class LinuxKernel implements Kernel {
 
   async #open(): Promise<XdpHost & PacketRingHost> {
     const calls = await SystemCalls.load();
-    if (this.#closed) throw new PacketError('WRONG_STATE', 'the kernel is closed');
+    if (this.#closed) throw new PacketError('WRONG_STATE', 'the kernel is closed', { remedy: 'make another' });
     if (this.#host === undefined) repair(); // what programs left behind that were killed
     const { arena } = this;
     this.#host ??= { calls, arena, programs: new XdpPrograms(calls), sockets: new Set(), packetSockets: new Set() };

@@ -1,4 +1,5 @@
 import { checkInteger, PacketError } from '../errors.js';
+import { checkOptionNames } from '../options.js';
 import { InterfaceSettings, isInterfaceName, type Setting } from './interface-settings.js';
 import { type Change, Journal } from './journal.js';
 import { networkNamespace } from './network-namespaces.js';
@@ -35,6 +36,7 @@ let ownJournal: Journal | undefined;
  *   settings are held for the interface), SYSTEM_CALL
  */
 export function withNapiSettings(name: string, options: NapiOptions, surroundings: NapiSurroundings = {}): () => void {
+  checkOptionNames('napi', options, ['deferHardIrqs', 'groFlushTimeoutNanoseconds'] satisfies (keyof NapiOptions)[]);
   const deferHardIrqs = checkInteger('napi.deferHardIrqs', options.deferHardIrqs, 0, 2 ** 31 - 1);
   const timeout = options.groFlushTimeoutNanoseconds;
   checkInteger('napi.groFlushTimeoutNanoseconds', timeout, 0, Number.MAX_SAFE_INTEGER);
@@ -43,7 +45,11 @@ export function withNapiSettings(name: string, options: NapiOptions, surrounding
   ownJournal ??= surroundings.journal === undefined ? new Journal() : undefined;
   const journal = surroundings.journal ?? ownJournal!;
   const index = isInterfaceName(name) ? settings.index(name) : undefined;
-  if (index === undefined) throw new PacketError('NO_INTERFACE', `napi: /sys shows no interface ${name}`);
+  if (index === undefined) {
+    throw new PacketError('NO_INTERFACE', `napi: /sys shows no interface ${name}`, {
+      remedy: 'enter its network namespace with `ip netns exec`, which also mounts its /sys',
+    });
+  }
   const key = `${namespace} ${index}`;
   let holder = held.get(key);
   if (holder === undefined) {

@@ -16,6 +16,7 @@ import {
   SOL_SOCKET,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { GONE_REMEDY } from './interfaces.js';
 import type { PacketRings, RingVersion } from './packet-rings.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
@@ -35,7 +36,9 @@ export function checkBinding(
 ): void {
   const { mode, queue, receive, segments, fanout } = request;
   if (mode !== version) {
-    throw new PacketError('MODE_UNSUPPORTED', `mode ${String(mode)} is not one of a ${version} socket`);
+    throw new PacketError('MODE_UNSUPPORTED', `mode ${String(mode)} is not one of a ${version} socket`, {
+      remedy: `make the socket with the version that the mode needs; this one does ${version}`,
+    });
   }
   if (segments) {
     throw new PacketError('MODE_UNSUPPORTED', `${version} has no packets of several frames`, {
@@ -53,7 +56,9 @@ export function checkBinding(
   }
   checkReceiveRing(receive, rings.receive !== undefined);
   if (receive === 'none' && fanout !== undefined) {
-    throw new PacketError('INVALID_OPTION', "fanout: with receive: 'none' there are no packets to share");
+    throw new PacketError('INVALID_OPTION', "fanout: with receive: 'none' there are no packets to share", {
+      remedy: "leave fanout out, or receive something: 'all' or rules",
+    });
   }
 }
 
@@ -81,7 +86,7 @@ export function bindInterface(calls: SystemCalls, descriptor: number, device: Li
   const result = calls.bind(descriptor, address);
   if (result < 0) {
     throw systemCallError('bind AF_PACKET', -result, `bind to ${name}`, {
-      [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone' },
+      [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
     });
   }
   // Binding to an interface that is down works, and leaves an error for later.

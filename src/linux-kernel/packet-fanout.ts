@@ -1,5 +1,6 @@
 import { checkInteger, PacketError } from '../errors.js';
 import type { Fanout, FanoutFlag, FanoutType } from '../kernel/contract.js';
+import { checkChoice, checkOptionNames } from '../options.js';
 import {
   EINVAL,
   ENOSPC,
@@ -17,6 +18,8 @@ import {
 } from './constants.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
+
+const OPTION_NAMES = ['group', 'type', 'flags'] satisfies (keyof Fanout)[];
 
 const TYPES: Readonly<Record<FanoutType, number>> = {
   hash: PACKET_FANOUT_HASH,
@@ -40,23 +43,30 @@ const FLAGS: Readonly<Record<FanoutFlag, number>> = {
  */
 export function fanoutValue(fanout: Fanout, ignoreOutgoing: boolean): number {
   if (typeof fanout !== 'object' || fanout === null) {
-    throw new PacketError('INVALID_OPTION', `fanout: ${String(fanout)} is not an object with a group and a type`);
+    throw new PacketError('INVALID_OPTION', `fanout: ${String(fanout)} is not an object with a group and a type`, {
+      remedy: "for example fanout: { group: 1, type: 'hash' }",
+    });
   }
+  checkOptionNames('fanout', fanout, OPTION_NAMES);
   const { group, type, flags = [] } = fanout;
   const number = checkInteger('fanout.group', group, 0, 65535);
   let typeAndFlags = find('fanout.type', type, TYPES) | (ignoreOutgoing ? PACKET_FANOUT_FLAG_IGNORE_OUTGOING : 0);
-  if (!Array.isArray(flags)) throw new PacketError('INVALID_OPTION', `fanout.flags: ${String(flags)} is not a list`);
+  if (!Array.isArray(flags)) {
+    throw new PacketError('INVALID_OPTION', `fanout.flags: ${String(flags)} is not a list`, {
+      remedy: "for example flags: ['rollover']",
+    });
+  }
   for (const flag of flags) typeAndFlags |= find('fanout.flags', flag, FLAGS);
   if (type === 'rollover' && flags.includes('rollover')) {
-    throw new PacketError('INVALID_OPTION', "fanout.flags: 'rollover' says nothing new beside the type of that name");
+    throw new PacketError('INVALID_OPTION', "fanout.flags: 'rollover' says nothing new beside the type of that name", {
+      remedy: 'leave the flag out',
+    });
   }
   return (number | (typeAndFlags << 16)) >>> 0;
 }
 
 function find<Name extends string>(option: string, value: Name, values: Readonly<Record<Name, number>>): number {
-  if (typeof value === 'string' && Object.hasOwn(values, value)) return values[value];
-  const allowed = Object.keys(values).join(', ');
-  throw new PacketError('INVALID_OPTION', `${option}: ${String(value)} is not one of ${allowed}`);
+  return values[checkChoice(option, value, Object.keys(values) as Name[])];
 }
 
 /** Lets a bound socket join its group. @throws PacketError INVALID_OPTION (another type or interface), SYSTEM_CALL */

@@ -11,12 +11,13 @@ import type {
   SocketMaps,
   WaitOptions,
 } from '../kernel/contract.js';
+import { ORDER_OF_CALLS } from '../kernel/remedies.js';
 import { NEED_WAKEUP } from '../ring/frame-rings.js';
 import { V2_TRANSMIT } from '../ring/v2/layout.js';
 import { V3_TRANSMIT } from '../ring/v3/layout.js';
 import type { Receive } from '../steering/rules.js';
 import { AF_PACKET, EAFNOSUPPORT, EAGAIN, ENETDOWN, ENOBUFS, SOCK_CLOEXEC, SOCK_RAW } from './constants.js';
-import { type LinuxInterface, readInterface } from './interfaces.js';
+import { GONE_REMEDY, type LinuxInterface, readInterface } from './interfaces.js';
 import { bindInterface, checkBinding, interfaceExists, largestPacket, setTrafficOptions } from './packet-binding.js';
 import { fanoutValue, joinFanout } from './packet-fanout.js';
 import { createRings, mapRings, type PacketRings, type RingVersion } from './packet-rings.js';
@@ -261,7 +262,7 @@ export class PacketRingSocket implements KernelSocket {
             why: `the interface ${device.name} went down`,
             remedy: `ip link set dev ${device.name} up: then the socket works again`,
           }
-        : { code: 'NO_INTERFACE', why: `the interface ${device.name} has been removed` },
+        : { code: 'NO_INTERFACE', why: `the interface ${device.name} has been removed`, remedy: GONE_REMEDY },
     });
     return { error, final: !exists };
   }
@@ -319,8 +320,9 @@ export class PacketRingSocket implements KernelSocket {
     arena.free(wakeWord);
   }
 
-  #require(condition: boolean, call: string, otherwise: string): void {
-    if (this.#ended) throw new PacketError('SOCKET_CLOSED', `${call}: the socket is closed`);
-    if (!condition) throw new PacketError('WRONG_STATE', `${call}: the socket ${otherwise}`);
+  #require(condition: boolean, call: string, otherwise: string, remedy = ORDER_OF_CALLS): void {
+    if (this.#ended)
+      throw new PacketError('SOCKET_CLOSED', `${call}: the socket is closed`, { remedy: 'open another' });
+    if (!condition) throw new PacketError('WRONG_STATE', `${call}: the socket ${otherwise}`, { remedy });
   }
 }

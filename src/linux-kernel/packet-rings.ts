@@ -75,6 +75,7 @@ export function createRings(
     throw new PacketError(
       'INVALID_OPTION',
       'receive, transmit: both are 0, and a socket has at least one ring of the two',
+      { remedy: 'ask for entries of one of them' },
     );
   }
   const retire = checkInteger('retireMilliseconds', request.retireMilliseconds ?? 0, 0, LONGEST_RETIRE_MILLISECONDS);

@@ -1,5 +1,5 @@
 import { getSystemErrorMap } from 'node:util';
-import { type ErrorCode, type ErrorFacts, PacketError } from '../errors.js';
+import { type ErrorCode, PacketError } from '../errors.js';
 import { EACCES, ENOTSUPP, EOPNOTSUPP, EPERM } from './constants.js';
 
 /** "EBUSY", or "errno 524" where the number has no name. */
@@ -14,7 +14,7 @@ export interface Meaning {
   readonly code: ErrorCode;
   /** What is the case, as the end of a sentence: "the driver has no zero-copy". */
   readonly why: string;
-  readonly remedy?: string;
+  readonly remedy: string;
 }
 
 /** Meanings by errno (positive). */
@@ -39,8 +39,8 @@ export function systemCallError(
   const name = errnoName(errno);
   const meaning = meanings[errno];
   if (meaning !== undefined) {
-    const facts: ErrorFacts = { syscall, errno, ...(meaning.remedy === undefined ? {} : { remedy: meaning.remedy }) };
-    return new PacketError(meaning.code, `${what}: ${meaning.why} (${syscall}: ${name})`, facts);
+    const { code, why, remedy } = meaning;
+    return new PacketError(code, `${what}: ${why} (${syscall}: ${name})`, { syscall, errno, remedy });
   }
   if (errno === EPERM || errno === EACCES) {
     return new PacketError('NO_PRIVILEGE', `${what}: not permitted without ${capability} (${syscall}: ${name})`, {
@@ -53,9 +53,6 @@ export function systemCallError(
   return new PacketError(
     'SYSTEM_CALL',
     `${what}: ${syscall} failed with ${name}${text === undefined ? '' : ` (${text})`}`,
-    {
-      syscall,
-      errno,
-    },
+    { syscall, errno, remedy: '`tp4 doctor` tells what stands in the way of packet sockets here' },
   );
 }

@@ -1,6 +1,7 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
+import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
 import {
   AF_XDP,
@@ -27,6 +28,7 @@ import {
   XDP_ZEROCOPY,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { GONE_REMEDY } from './interfaces.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
 import { socketInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
@@ -63,7 +65,9 @@ export function checkBinding(
 ): { queue: number; mode: BoundMode } {
   const { mode, receive } = request;
   if (mode !== 'xdp-zc' && mode !== 'xdp-copy' && mode !== 'xdp-generic') {
-    throw new PacketError('MODE_UNSUPPORTED', `mode ${mode} is not one of an AF_XDP socket`);
+    throw new PacketError('MODE_UNSUPPORTED', `mode ${mode} is not one of an AF_XDP socket`, {
+      remedy: 'make the socket with the version that the mode needs; this one does xdp-zc, xdp-copy, xdp-generic',
+    });
   }
   if (request.fanout !== undefined) {
     throw new PacketError('MODE_UNSUPPORTED', 'fanout: AF_XDP sockets form no groups', {
@@ -106,7 +110,9 @@ function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistra
 export function checkReceiveRing(receive: 'all' | 'none' | readonly unknown[], hasRing: boolean): void {
   if (receive !== 'none' && !hasRing) {
     const asked = receive === 'all' ? "'all'" : 'a list of rules';
-    throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`);
+    throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`, {
+      remedy: SEND_ONLY_REMEDY,
+    });
   }
 }
 
@@ -240,7 +246,7 @@ function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno
   } as const;
   return {
     ...(segments ? { [EINVAL]: noSegments } : {}),
-    [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone' },
+    [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
     [ENETDOWN]: {
       code: 'NO_INTERFACE',
       why: 'the interface is down',

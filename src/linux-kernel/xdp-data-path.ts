@@ -1,6 +1,7 @@
 import type { Arena } from '../arena/arena.js';
 import type { BlockingWaitOptions, DataPath, DataPathShare, Direction, WaitOptions } from '../kernel/contract.js';
 import { EAGAIN, EBUSY, ENETDOWN, ENOBUFS, XDP_RING_NEED_WAKEUP } from './constants.js';
+import { GONE_REMEDY } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -110,7 +111,7 @@ export class XdpDataPath implements DataPath, WaitedFor {
   /** For waiting: ENETDOWN comes once the interface is unregistered, not when it goes down. */
   failure(errno: number): Failure {
     const error = systemCallError('getsockopt SO_ERROR', errno, 'wait for packets', {
-      [ENETDOWN]: { code: 'NO_INTERFACE', why: 'the interface has been removed' },
+      [ENETDOWN]: { code: 'NO_INTERFACE', why: 'the interface has been removed', remedy: GONE_REMEDY },
     });
     return { error, final: true };
   }

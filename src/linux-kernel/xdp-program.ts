@@ -23,6 +23,7 @@ import {
   XDP_FLAGS_SKB_MODE,
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
+import { GONE_REMEDY } from './interfaces.js';
 import { LinkResets } from './link-resets.js';
 import { programInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
@@ -142,7 +143,7 @@ export class XdpProgram {
     const result = this.#calls.bpf(BPF_LINK_UPDATE, attributes);
     this.#calls.close(program); // the link holds it
     if (result < 0) {
-      const gone = { [ENOLINK]: { code: 'NO_INTERFACE', why: 'the interface is gone' } } as const;
+      const gone = { [ENOLINK]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY } } as const;
       throw systemCallError('bpf BPF_LINK_UPDATE', -result, 'change the rules', gone, CAPABILITIES);
     }
     this.#compiled = compiled;
@@ -269,7 +270,7 @@ function linkMeanings(device: LinuxInterface, attachMode: AttachMode): Meanings 
     remedy: `change the number of queues (\`ethtool -L ${name}\`), or use mode 'xdp-generic'`,
   } as const;
   return {
-    [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone' },
+    [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
     ...(attachMode === 'native'
       ? { [EOPNOTSUPP]: unsupported, [ENOTSUPP]: unsupported, [ERANGE]: mtu, [EINVAL]: mtu, [ENOSPC]: queues }
       : {}),

@@ -58,6 +58,7 @@ export function createRings(calls: SystemCalls, descriptor: number, request: Rin
     throw new PacketError(
       'INVALID_OPTION',
       'receive, transmit: both are 0, and a socket has at least one ring of the two',
+      { remedy: 'ask for entries of one of them' },
     );
   }
   const fill = checkEntries('fill', request.fill ?? 0) || receive || transmit;

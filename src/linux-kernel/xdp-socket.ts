@@ -14,6 +14,7 @@ import type {
   SocketMaps,
   WaitOptions,
 } from '../kernel/contract.js';
+import { ORDER_OF_CALLS } from '../kernel/remedies.js';
 import type { Receive } from '../steering/rules.js';
 import { setBusyPoll } from './busy-poll.js';
 import {
@@ -133,7 +134,9 @@ export class XdpSocket implements KernelSocket {
     checkInteger('frames', frames, 1, (this.#host.arena.u8.length / frameSize) | 0);
     checkInteger('packet buffer base', base, 0, this.#host.arena.u8.length - frames * frameSize);
     if (base % 4096 !== 0)
-      throw new PacketError('INVALID_OPTION', `packet buffer base: ${base} is not at a page boundary`);
+      throw new PacketError('INVALID_OPTION', `packet buffer base: ${base} is not at a page boundary`, {
+        remedy: 'PacketBuffer.create makes one that is',
+      });
     checkInteger('headroom', headroom, 0, frameSize - XDP_PACKET_HEADROOM - 1);
     this.#memory = { base, frames, frameSize, headroom };
   }
@@ -396,8 +399,9 @@ export class XdpSocket implements KernelSocket {
     this.#mapping.close();
   }
 
-  #require(condition: boolean, call: string, otherwise: string): void {
-    if (this.#ended) throw new PacketError('SOCKET_CLOSED', `${call}: the socket is closed`);
-    if (!condition) throw new PacketError('WRONG_STATE', `${call}: the socket ${otherwise}`);
+  #require(condition: boolean, call: string, otherwise: string, remedy = ORDER_OF_CALLS): void {
+    if (this.#ended)
+      throw new PacketError('SOCKET_CLOSED', `${call}: the socket is closed`, { remedy: 'open another' });
+    if (!condition) throw new PacketError('WRONG_STATE', `${call}: the socket ${otherwise}`, { remedy });
   }
 }

@@ -72,7 +72,9 @@ export class Rss {
     this.entries = checkPowerOfTwo('RSS entries', entries, 1, 65536);
     if (!(key instanceof Uint8Array) || key.length !== RSS_KEY_BYTES) {
       const found = key instanceof Uint8Array ? `${key.length} bytes` : String(key);
-      throw new PacketError('INVALID_OPTION', `RSS key: ${found} instead of ${RSS_KEY_BYTES} bytes`);
+      throw new PacketError('INVALID_OPTION', `RSS key: ${found} instead of ${RSS_KEY_BYTES} bytes`, {
+        remedy: 'leave it out for the usual key, or give a Uint8Array',
+      });
     }
     this.#key = key.slice();
     this.#ports = ports ? HAS_PORTS : 0;
@@ -126,7 +128,8 @@ export class Rss {
    * @throws PacketError INVALID_OPTION for an empty list or a queue outside 0 to 65535
    */
   spreadOver(queues: readonly number[]): void {
-    if (queues.length === 0) throw new PacketError('INVALID_OPTION', 'RSS queues: none to spread over');
+    if (queues.length === 0)
+      throw new PacketError('INVALID_OPTION', 'RSS queues: none to spread over', { remedy: 'name one queue at least' });
     for (const queue of queues) checkInteger('RSS queue', queue, 0, 0xffff);
     for (let i = 0; i < this.entries; i++) this.#table[i] = queues[i % queues.length]!;
   }
@@ -138,7 +141,9 @@ export class Rss {
    */
   setIndirection(table: ArrayLike<number>): void {
     if (table.length !== this.entries) {
-      throw new PacketError('INVALID_OPTION', `RSS indirection: ${table.length} entries instead of ${this.entries}`);
+      throw new PacketError('INVALID_OPTION', `RSS indirection: ${table.length} entries instead of ${this.entries}`, {
+        remedy: 'give a queue for each entry',
+      });
     }
     for (let i = 0; i < table.length; i++) checkInteger(`RSS indirection[${i}]`, table[i], 0, 0xffff);
     this.#table.set(table);

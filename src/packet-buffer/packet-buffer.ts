@@ -122,7 +122,11 @@ export class PacketBuffer implements MemoryRegistration {
     checkInteger('headroom, rounded up to 64', headroom, 0, frameSize - KERNEL_HEADROOM_BYTES - 64);
     const sendFrames = checkInteger('sendFrames', options.sendFrames ?? frames >> 1, 0, frames);
     const bytes = frames * frameSize + framePoolBytes(frames);
-    if (bytes > 2 ** 31) throw new PacketError('ARENA_EXHAUSTED', `frames × frameSize: ${bytes} bytes exceed 2 GiB`);
+    if (bytes > 2 ** 31) {
+      throw new PacketError('ARENA_EXHAUSTED', `frames × frameSize: ${bytes} bytes exceed 2 GiB`, {
+        remedy: `use fewer frames, fewer than ${2 ** 31 / frameSize} of this size, or smaller ones`,
+      });
+    }
     const alignment = Math.max(frameSize, PAGE_BYTES);
     const layout = { frames, frameSize, headroom, sendFrames };
     const { pageSource } = options;
@@ -203,7 +207,7 @@ export class PacketBuffer implements MemoryRegistration {
 
   /** A socket registers the buffer; `close` is refused until it lets go. */
   retain(): void {
-    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed', { remedy: 'make another' });
+    if (this.#closed) throw closed();
     this.#users++;
   }
 
@@ -219,7 +223,7 @@ export class PacketBuffer implements MemoryRegistration {
    * @throws PacketError BUFFER_IN_USE while sockets of this thread are registered with it, WRONG_STATE
    */
   reset(): void {
-    if (this.#closed) throw new PacketError('WRONG_STATE', 'the packet buffer is closed');
+    if (this.#closed) throw closed();
     this.#expectUnused();
     this.pool.fill(this.base, this.frameSize, this.frames);
   }
@@ -246,4 +250,8 @@ export class PacketBuffer implements MemoryRegistration {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function closed(): PacketError {
+  return new PacketError('WRONG_STATE', 'the packet buffer is closed', { remedy: 'make another' });
 }

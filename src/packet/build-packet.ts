@@ -103,6 +103,7 @@ function writeNetworkHeaders(
   if (source.version !== destination.version) {
     throw invalid(
       `destination: an IPv${destination.version} address, but the source is an IPv${source.version} address`,
+      'give two addresses of one version',
     );
   }
   const version = source.version;
@@ -115,7 +116,10 @@ function writeNetworkHeaders(
   const networkBytes = version === 4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
   checkInteger('length', options.length, linkBytes + networkBytes + transportBytes, LONGEST_PACKET);
   if (!Number.isInteger(offset) || offset < 0 || offset + options.length > bytes.length) {
-    throw invalid(`offset: ${offset} leaves no room for ${options.length} bytes in ${bytes.length}`);
+    throw invalid(
+      `offset: ${offset} leaves no room for ${options.length} bytes in ${bytes.length}`,
+      'give more bytes, another place in them, or a shorter packet',
+    );
   }
 
   const etherType = version === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6;
@@ -172,17 +176,21 @@ function checkTag(tag: VlanTag, index: number): void {
 
 function toIpAddress(option: string, address: IpAddress | string): IpAddress {
   const parsed = typeof address === 'string' ? parseIpAddress(address) : address;
-  if (parsed === undefined) throw invalid(`${option}: "${address}" is no IPv4 or IPv6 address`);
+  if (parsed === undefined)
+    throw invalid(`${option}: "${address}" is no IPv4 or IPv6 address`, 'for example "10.0.0.1" or "2001:db8::1"');
   return parsed;
 }
 
 function toMacAddress(option: string, address: MacAddress | string): MacAddress {
   const parsed = typeof address === 'string' ? parseMacAddress(address) : address;
   if (parsed === undefined)
-    throw invalid(`${option}: "${address}" is no Ethernet address, six bytes such as 02:00:00:00:00:01`);
+    throw invalid(
+      `${option}: "${address}" is no Ethernet address, six bytes such as 02:00:00:00:00:01`,
+      'write six numbers of two hexadecimal digits, with colons between them',
+    );
   return parsed;
 }
 
-function invalid(message: string): PacketError {
-  return new PacketError('INVALID_OPTION', message);
+function invalid(message: string, remedy: string): PacketError {
+  return new PacketError('INVALID_OPTION', message, { remedy });
 }

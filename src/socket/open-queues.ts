@@ -97,7 +97,9 @@ export function chooseQueues(
     return Array.from({ length: count }, (_, queue) => queue);
   }
   if (!Array.isArray(queues) || queues.length === 0) {
-    throw new PacketError('INVALID_OPTION', `queues: ${String(queues)} is neither 'all' nor a list of queues`);
+    throw new PacketError('INVALID_OPTION', `queues: ${String(queues)} is neither 'all' nor a list of queues`, {
+      remedy: 'for example queues: [0, 1]; leave it out for all',
+    });
   }
   for (const queue of queues) checkInteger('queues', queue, 0, 65535);
   const missing = queues.find((queue) => queue >= info.queues);
@@ -107,7 +109,9 @@ export function chooseQueues(
     });
   }
   if (new Set(queues).size < queues.length) {
-    throw new PacketError('INVALID_OPTION', `queues: ${queues.join(', ')} names a queue twice`);
+    throw new PacketError('INVALID_OPTION', `queues: ${queues.join(', ')} names a queue twice`, {
+      remedy: 'name each once: a socket per queue is opened',
+    });
   }
   return [...queues];
 }

@@ -12,7 +12,7 @@ import type {
   RingRequest,
   SocketMaps,
 } from '../kernel/contract.js';
-import { checkBoolean, checkOptionNames } from '../options.js';
+import { checkBoolean, checkChoice, checkOptionNames } from '../options.js';
 import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker, type OwnershipViolation } from '../ring/ownership-checker.js';
 import type { SocketRings } from '../ring/socket-rings.js';
@@ -97,7 +97,7 @@ export interface OpenSocketOptions {
 /** The ladder, best first (brief). V4 is asked for by name. */
 export const LADDER: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'xdp-generic', 'v3', 'v2'];
 
-const VERSIONS: Record<Mode, PacketVersion> = {
+const VERSIONS: Readonly<Record<Mode, PacketVersion>> = {
   'xdp-zc': 'xdp',
   'xdp-copy': 'xdp',
   'xdp-generic': 'xdp',
@@ -106,6 +106,8 @@ const VERSIONS: Record<Mode, PacketVersion> = {
   v3: 'v3',
   v2: 'v2',
 };
+
+const MODES = Object.keys(VERSIONS) as Mode[];
 
 /** Whether a mode keeps packets from the ordinary stack. */
 export function isExclusive(mode: Mode): boolean {
@@ -152,12 +154,9 @@ export async function openSocket(options: OpenSocketOptions, onClose?: () => Pro
   }
   if (owns) buffer.close();
   const reasons = refused.map(({ mode, why }) => `${mode}: ${why}`).join('; ');
-  const remedy = refused.find((reason) => reason.remedy !== undefined)?.remedy;
-  throw new PacketError(
-    'MODE_REFUSED',
-    `no mode works on ${options.interface}: ${reasons}`,
-    remedy === undefined ? {} : { remedy },
-  );
+  throw new PacketError('MODE_REFUSED', `no mode works on ${options.interface}: ${reasons}`, {
+    remedy: refused[0]!.remedy,
+  });
 }
 
 /** Problems that no other mode would cure. */
@@ -206,10 +205,14 @@ function checkOptions(options: OpenSocketOptions): void {
     });
   }
   if (onDowngrade !== undefined && typeof onDowngrade !== 'function') {
-    throw new PacketError('INVALID_OPTION', `onDowngrade: ${String(onDowngrade)} is not a function`);
+    throw new PacketError('INVALID_OPTION', `onDowngrade: ${String(onDowngrade)} is not a function`, {
+      remedy: 'for example onDowngrade: (refused) => console.warn(refused.why)',
+    });
   }
   if (buffer !== undefined && (typeof buffer !== 'object' || buffer === null)) {
-    throw new PacketError('INVALID_OPTION', `buffer: ${String(buffer)} is neither a PacketBuffer nor options for one`);
+    throw new PacketError('INVALID_OPTION', `buffer: ${String(buffer)} is neither a PacketBuffer nor options for one`, {
+      remedy: 'for example buffer: { frames: 8192 }',
+    });
   }
 }
 
@@ -225,16 +228,13 @@ export async function findInterface(kernel: Kernel, name: string): Promise<Inter
 
 function wantedModes({ mode = 'best' }: OpenSocketOptions): readonly Mode[] {
   if (mode === 'best') return LADDER;
-  const modes = typeof mode === 'string' ? [mode] : mode;
-  for (const one of modes) {
-    if (Object.hasOwn(VERSIONS, one)) continue;
-    throw new PacketError(
-      'INVALID_OPTION',
-      `mode: ${String(one)} is not one of best, ${Object.keys(VERSIONS).join(', ')}`,
-    );
+  if (typeof mode === 'string') return [checkChoice('mode', mode, ['best', ...MODES]) as Mode];
+  if (!Array.isArray(mode) || mode.length === 0) {
+    throw new PacketError('INVALID_OPTION', `mode: ${JSON.stringify(mode)} is neither a mode nor a list of some`, {
+      remedy: `use 'best', or modes of ${MODES.join(', ')}`,
+    });
   }
-  if (modes.length === 0) throw new PacketError('INVALID_OPTION', 'mode: the list of modes is empty');
-  return modes;
+  return mode.map((one) => checkChoice('mode', one, MODES));
 }
 
 function objection(mode: Mode, info: InterfaceInfo, { exclusive }: OpenSocketOptions): PacketError | undefined {
@@ -254,7 +254,9 @@ function objection(mode: Mode, info: InterfaceInfo, { exclusive }: OpenSocketOpt
 function makeBuffer({ buffer }: OpenSocketOptions, kernel: Kernel): { buffer: PacketBuffer; owns: boolean } {
   if (buffer instanceof PacketBuffer) {
     if (buffer.arena.memory !== kernel.arena.memory) {
-      throw new PacketError('INVALID_OPTION', 'buffer: it lies in another arena than the kernel works in');
+      throw new PacketError('INVALID_OPTION', 'buffer: it lies in another arena than the kernel works in', {
+        remedy: 'make it with PacketBuffer.create({ arena: kernel.arena })',
+      });
     }
     return { buffer, owns: false };
   }
@@ -372,6 +374,7 @@ function checked(
     throw new PacketError(
       'INVALID_OPTION',
       `checkOwnership: ${String(checkOwnership)} is not true, false or a function`,
+      { remedy: 'true collects violations in socket.ownership, a function is told of each' },
     );
   }
   const socket = `${options.interface}${queue === undefined ? '' : ` queue ${queue}`} (${version})`;
@@ -381,7 +384,9 @@ function checked(
 
 function checkBinding(mode: Mode, binding: Binding): void {
   if (binding.mode === mode) return;
-  throw new PacketError('MODE_UNSUPPORTED', `asked for ${mode}, the kernel gave ${binding.mode}`);
+  throw new PacketError('MODE_UNSUPPORTED', `asked for ${mode}, the kernel gave ${binding.mode}`, {
+    remedy: `ask for ${binding.mode}`,
+  });
 }
 
 function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer: PacketBuffer): RingRequest {

@@ -1,19 +1,21 @@
 import { PacketError } from '../errors.js';
 import type { Binding, BusyPoll, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
 import { eventLoop, eventLoopIsDue } from '../kernel/event-loop.js';
+import { checkOptionNames } from '../options.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
 import { PACKET_TRUNCATED, PacketBatch } from '../ring/packet-batch.js';
 import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
 import { requestChecksum } from '../ring/xdp/transmit-metadata.js';
 import type { Receive } from '../steering/rules.js';
+import { checkWaitOptions, type SocketWaitOptions } from './wait-options.js';
 
 /** A rung of the mode ladder that was refused, and why. */
 export interface RefusedMode {
   readonly mode: Mode;
   readonly code: string;
   readonly why: string;
-  readonly remedy: string | undefined;
+  readonly remedy: string;
 }
 
 /** What a socket got (brief: "Mode ladder"). */
@@ -39,23 +41,6 @@ export interface SocketStatistics extends RingCounters {
   readonly drops: Readonly<Partial<Record<DropPlace, number>>>;
 }
 
-/** How to wait for packets (Q7). */
-export interface SocketWaitOptions {
-  /** What to wait for; default `receive`. */
-  readonly for?: 'receive' | 'send' | 'either';
-  /**
-   * `event` (default) sleeps until something happens. `hybrid` spins for `spinMicroseconds` first. `busy` never sleeps, and blocks
-   * the event loop meanwhile.
-   */
-  readonly strategy?: 'event' | 'hybrid' | 'busy';
-  /** For `hybrid`; default 50. */
-  readonly spinMicroseconds?: number;
-  /** Default: no limit, except for `busy`: 1000. */
-  readonly timeoutMilliseconds?: number;
-  /** Ends the wait: it rejects with the signal's reason. Not for `waitBlocking`. */
-  readonly signal?: AbortSignal;
-}
-
 /** One packet, as the friendly door gives it: valid until the next one is asked for. */
 export interface Packet {
   /** The packet's bytes where they lie; copy them to keep them. A packet of several frames gives its first part. */
@@ -76,11 +61,6 @@ const STARVED_MILLISECONDS = 1;
 
 /** Packets of an iteration between looks at the clock, a power of two. */
 const PACKETS_PER_LOOK = 8;
-
-function checkStrategy(strategy: string): void {
-  if (strategy === 'event' || strategy === 'hybrid' || strategy === 'busy') return;
-  throw new PacketError('INVALID_OPTION', `strategy: ${String(strategy)} is not one of event, hybrid, busy`);
-}
 
 /**
  * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7). The fast door works on batches and never throws; the friendly door iterates over packets.
@@ -223,10 +203,10 @@ export class PacketSocket {
    * @throws the signal's reason when it is aborted; PacketError INVALID_OPTION; on Linux NO_INTERFACE when the interface vanishes
    */
   async wait(options: SocketWaitOptions = {}): Promise<boolean> {
-    const { strategy = 'event', signal } = options;
+    checkWaitOptions(options);
+    const { strategy, signal } = options;
     signal?.throwIfAborted();
     const ready = this.#readiness(options.for);
-    checkStrategy(strategy);
     if (!ready()) {
       const woken = strategy === 'busy' ? this.waitBlocking(options) : await this.#sleep(ready, options);
       if (!woken) return false;
@@ -263,8 +243,8 @@ export class PacketSocket {
    * @throws PacketError INVALID_OPTION; on Linux NO_INTERFACE when the interface vanishes
    */
   waitBlocking(options: SocketWaitOptions = {}): boolean {
+    checkWaitOptions(options);
     const ready = this.#readiness(options.for);
-    checkStrategy(options.strategy ?? 'event');
     const how = options.strategy === 'busy' ? 'busy' : 'sleep';
     for (let left = options.timeoutMilliseconds ?? BUSY_TIMEOUT_MILLISECONDS; ; left -= STARVED_MILLISECONDS) {
       const slice = this.#slice(left);
@@ -274,7 +254,7 @@ export class PacketSocket {
     return !this.#closed;
   }
 
-  #readiness(what: 'receive' | 'send' | 'either' = 'receive'): () => boolean {
+  #readiness(what: SocketWaitOptions['for'] = 'receive'): () => boolean {
     switch (what) {
       case 'receive':
         return this.#readable;
@@ -282,8 +262,6 @@ export class PacketSocket {
         return this.#writable;
       case 'either':
         return this.#either;
-      default:
-        throw new PacketError('INVALID_OPTION', `for: ${String(what)} is not one of receive, send, either`);
     }
   }
 
@@ -322,6 +300,7 @@ export class PacketSocket {
   async *packets(
     options: { readonly signal?: AbortSignal; readonly batch?: number } = {},
   ): AsyncGenerator<Packet, void, void> {
+    checkOptionNames('packets', options, ['signal', 'batch']);
     const batch = new PacketBatch(options.batch ?? 64);
     const { signal } = options;
     const packet = { data: this.bytes, offset: 0, size: 0, originalSize: 0, time: 0 };

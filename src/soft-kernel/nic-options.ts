@@ -57,19 +57,22 @@ export function buildNic(arena: Arena, device: Device, options: NicOptions, arou
   const mtu = checkInteger('mtu', options.mtu ?? 1500, 68, 16000);
   const mac = options.mac ?? '02:00:00:00:00:02';
   if (parseMacAddress(mac) === undefined) {
-    throw new PacketError('INVALID_OPTION', `mac: ${mac} is not a link-layer address such as 02:00:00:00:00:01`);
+    throw new PacketError('INVALID_OPTION', `mac: ${mac} is not a link-layer address such as 02:00:00:00:00:01`, {
+      remedy: 'six bytes in hexadecimal, with colons between them',
+    });
   }
   const ringEntries = checkPowerOfTwo('ring', options.ring ?? 512, 64, 8192);
+  const { packets = 1, nanoseconds = 50_000 } = checkModeration(options.moderation);
   const moderation = {
-    packets: checkInteger('moderation.packets', options.moderation?.packets ?? 1, 1, 4096),
-    nanoseconds: checkInteger('moderation.nanoseconds', options.moderation?.nanoseconds ?? 50_000, 0, 1e9),
+    packets: checkInteger('moderation.packets', packets, 1, 4096),
+    nanoseconds: checkInteger('moderation.nanoseconds', nanoseconds, 0, 1e9),
   };
   const pause = options.pause ?? queues === 1;
   const rules = checkInteger('rules', options.rules ?? 8192, 0, 65536);
   const wire = buildWire(arena, options.wire ?? { kind: 'none' }, around);
   let undo = () => closeWire(wire);
   try {
-    const classifier = new Classifier(arena, { queues, rules, ...(options.rss && { rss: options.rss }) });
+    const classifier = new Classifier(arena, { queues, rules, rss: checkRss(options.rss) });
     undo = () => {
       classifier.close();
       closeWire(wire);
@@ -82,4 +85,15 @@ export function buildNic(arena: Arena, device: Device, options: NicOptions, arou
     undo();
     throw error;
   }
+}
+
+function checkModeration(moderation: NonNullable<NicOptions['moderation']> = {}) {
+  checkOptionNames('moderation', moderation, ['packets', 'nanoseconds'] satisfies (keyof InterruptModeration)[]);
+  return moderation;
+}
+
+function checkRss(rss: NonNullable<NicOptions['rss']> = {}) {
+  checkOptionNames('rss', rss, ['entries', 'key', 'ports'] satisfies (keyof RssOptions)[]);
+  checkBoolean('rss.ports', rss.ports);
+  return rss;
 }

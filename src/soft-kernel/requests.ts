@@ -23,7 +23,9 @@ export function show(value: unknown): string {
 /** @throws PacketError INVALID_OPTION */
 export function expectObject(what: string, value: unknown): void {
   if (typeof value === 'object' && value !== null) return;
-  throw new PacketError('INVALID_OPTION', `${what}: ${String(value)} is not an object`);
+  throw new PacketError('INVALID_OPTION', `${what}: ${String(value)} is not an object`, {
+    remedy: 'it is plain data: an object with named members',
+  });
 }
 
 /** The four numbers of a registration, which may be a whole packet buffer; unchecked. @throws PacketError INVALID_OPTION */
@@ -39,7 +41,11 @@ function copyArgument<T>(what: string, value: T): T {
   try {
     return structuredClone(value);
   } catch (cause) {
-    throw new PacketError('INVALID_OPTION', `${what}: it is not plain data`, { cause });
+    throw new PacketError('INVALID_OPTION', `${what}: it is not plain data`, {
+      cause,
+      remedy:
+        'functions, kernels and sockets stay on their thread: give numbers, texts, lists, objects and shared memory',
+    });
   }
 }
 
@@ -102,5 +108,7 @@ function checkRules(receive: Receive): Receive {
 export function checkTimeout(milliseconds: unknown): number {
   if (milliseconds === undefined) return Number.POSITIVE_INFINITY;
   if (typeof milliseconds === 'number' && !Number.isNaN(milliseconds)) return milliseconds;
-  throw new PacketError('INVALID_OPTION', `timeoutMilliseconds: ${String(milliseconds)} is not a number`);
+  throw new PacketError('INVALID_OPTION', `timeoutMilliseconds: ${String(milliseconds)} is not a number`, {
+    remedy: 'give milliseconds, or leave it out for no limit',
+  });
 }

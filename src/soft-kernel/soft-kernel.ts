@@ -10,7 +10,7 @@ import type {
   WaitOptions,
 } from '../kernel/contract.js';
 import { LINK_OVERHEAD_BYTES } from '../nic/soft-nic.js';
-import { checkBoolean } from '../options.js';
+import { checkBoolean, checkOptionNames } from '../options.js';
 import { DEFAULT_FRAME_BYTES, KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
@@ -69,6 +69,7 @@ export class SoftKernel implements SoftSystem {
   #lastIndex = 0;
 
   constructor(options: SoftKernelOptions = {}) {
+    checkOptionNames('SoftKernel', options, ['arena', 'clock'] satisfies (keyof SoftKernelOptions)[]);
     this.arena = options.arena ?? Arena.default();
     this.memory = new KernelMemory(this.arena);
     this.clock = options.clock ?? new VirtualClock();
@@ -110,7 +111,9 @@ export class SoftKernel implements SoftSystem {
 
   #expectNew(name: string): void {
     if (typeof name !== 'string' || name.length === 0 || name.length > 64) {
-      throw new PacketError('INVALID_OPTION', `name: ${show(name)} is not an interface name of 1 to 64 characters`);
+      throw new PacketError('INVALID_OPTION', `name: ${show(name)} is not an interface name of 1 to 64 characters`, {
+        remedy: "for example 'soft0'",
+      });
     }
     if (this.#devices.has(name)) {
       throw new PacketError('INTERFACE_EXISTS', `there is an interface ${name} already`, {
@@ -163,6 +166,7 @@ export class SoftKernel implements SoftSystem {
       throw new PacketError(
         'MODE_UNSUPPORTED',
         `${name} (driver ${driver.driver}) has no hardware queues to get stuck`,
+        { remedy: 'only queues of soft NICs (addNic) do' },
       );
     }
     driver.setStuck(queue, stuck);

@@ -15,6 +15,7 @@ import type {
   SocketMaps,
   WaitOptions,
 } from '../kernel/contract.js';
+import { ORDER_OF_CALLS, SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { LINK_OVERHEAD_BYTES } from '../nic/soft-nic.js';
 import { NEED_WAKEUP } from '../ring/frame-rings.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
@@ -70,7 +71,11 @@ export class SoftSocket implements KernelSocket {
   ) {}
 
   async registerMemory(memory: MemoryRegistration): Promise<void> {
-    this.#expect(this.version === 'v4' || this.version === 'xdp', `${this.version} sockets have no packet buffer`);
+    this.#expect(
+      this.version === 'v4' || this.version === 'xdp',
+      `${this.version} sockets have no packet buffer`,
+      'leave registerMemory out',
+    );
     this.#expect(this.#memory === undefined, 'a packet buffer is registered already');
     const { base, frames, frameSize, headroom } = copyMemory(memory);
     const size = this.kernel.arena.u8.length;
@@ -166,6 +171,7 @@ export class SoftSocket implements KernelSocket {
     this.#expect(
       receive === 'none' || this.#request!.receive > 0,
       "the socket was opened to send only (receive: 'none')",
+      SEND_ONLY_REMEDY,
     );
     this.#attachment!.steer(checkSteerRequest(receive));
   }
@@ -268,8 +274,8 @@ export class SoftSocket implements KernelSocket {
     this.kernel.closed(this);
   }
 
-  #expect(condition: boolean, problem: string): void {
+  #expect(condition: boolean, problem: string, remedy = ORDER_OF_CALLS): void {
     if (this.#closed) throw new PacketError('SOCKET_CLOSED', 'the socket is closed', { remedy: 'open another' });
-    if (!condition) throw new PacketError('WRONG_STATE', problem);
+    if (!condition) throw new PacketError('WRONG_STATE', problem, { remedy });
   }
 }

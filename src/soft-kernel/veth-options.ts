@@ -19,6 +19,11 @@ export interface VethOptions {
 }
 
 const DEFAULT_MTU = 1500;
+const EXAMPLES = {
+  names: "'veth0', 'veth1'",
+  mtu: '1500, 9000',
+  macs: "'02:00:00:00:00:0a', '02:00:00:00:00:0b'",
+};
 const DEFAULT_MACS = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'] as const;
 
 /**
@@ -54,12 +59,16 @@ export function checkVethNames({ names }: VethOptions): readonly [string, string
   return [first, second];
 }
 
-function pair<T>(option: string, value: readonly [T, T]): readonly [T, T] {
+function pair<T>(option: keyof typeof EXAMPLES, value: readonly [T, T]): readonly [T, T] {
   if (Array.isArray(value) && value.length === 2) return value;
-  throw new PacketError('INVALID_OPTION', `${option}: ${show(value)} is not a pair, one for each end`);
+  throw new PacketError('INVALID_OPTION', `${option}: ${show(value)} is not a pair, one for each end`, {
+    remedy: `for example ${option}: [${EXAMPLES[option]}]`,
+  });
 }
 
 function checkMac(mac: string): string {
   if (typeof mac === 'string' && parseMacAddress(mac) !== undefined) return mac;
-  throw new PacketError('INVALID_OPTION', `macs: ${show(mac)} is not a link-layer address`);
+  throw new PacketError('INVALID_OPTION', `macs: ${show(mac)} is not a link-layer address`, {
+    remedy: `for example macs: [${EXAMPLES.macs}]`,
+  });
 }

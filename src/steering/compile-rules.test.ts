@@ -11,7 +11,7 @@ function refused(receive: unknown, ...messages: RegExp[]): void {
     (error) => {
       assert.ok(error instanceof PacketError, String(error));
       assert.equal(error.code, 'INVALID_OPTION');
-      for (const message of messages) assert.match(error.message, message);
+      for (const message of messages) assert.match(`${error.message}; ${error.remedy}`, message);
       return true;
     },
   );

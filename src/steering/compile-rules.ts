@@ -52,6 +52,7 @@ export function compileRule(rule: FlowRule, where = 'rule'): FlowTuple[] {
       throw new PacketError(
         'INVALID_OPTION',
         `${where}.${field}: no packet can have ${JSON.stringify(rule[field])} here together with the rule's other fields`,
+        { remedy: 'leave one of them out, or make two rules of it: a packet that meets either is received' },
       );
     }
   }

@@ -78,6 +78,8 @@ export const FLOW_RULE_FIELDS = [
   'port',
 ] as const satisfies readonly (keyof FlowRule)[];
 
+const EXAMPLE = "for example { protocol: 'udp', port: 53 }";
+
 const ETHERTYPES: Readonly<Record<string, number>> = {
   ipv4: ETHERTYPE_IPV4,
   ipv6: ETHERTYPE_IPV6,
@@ -103,11 +105,12 @@ export function parseRule(rule: unknown, where: string): ParsedRule {
   if (typeof rule !== 'object' || rule === null || Array.isArray(rule)) {
     throw invalid(
       `${where}: ${show(rule)} is not a rule, an object with fields such as ${FLOW_RULE_FIELDS.join(', ')}`,
+      EXAMPLE,
     );
   }
   const parsed: { -readonly [Field in keyof ParsedRule]: ParsedRule[Field] } = {};
   const names = Object.keys(rule);
-  if (names.length === 0) throw invalid(`${where}: a rule without fields; receive 'all' means every packet`);
+  if (names.length === 0) throw invalid(`${where}: a rule without fields; receive 'all' means every packet`, EXAMPLE);
   for (const name of names) {
     const value: unknown = (rule as Record<string, unknown>)[name];
     const field = `${where}.${name}`;
@@ -134,7 +137,7 @@ export function parseRule(rule: unknown, where: string): ParsedRule {
         parsed[name] = parsePorts(field, value);
         break;
       default:
-        throw invalid(`${field}: there is no such field; a rule has ${FLOW_RULE_FIELDS.join(', ')}`);
+        throw invalid(`${field}: there is no such field`, `a rule has ${FLOW_RULE_FIELDS.join(', ')}`);
     }
   }
   return parsed;
@@ -150,14 +153,18 @@ function parseNumber(
   if (typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum) return value;
   if (typeof value === 'string' && Object.hasOwn(names, value)) return names[value]!;
   const known = Object.keys(names).join(', ');
-  throw invalid(`${field}: ${show(value)} is none of ${known} and no whole number from ${minimum} to ${maximum}`);
+  throw invalid(
+    `${field}: ${show(value)} is none of ${known} and no whole number from ${minimum} to ${maximum}`,
+    'use one of the names, or the number as packets carry it',
+  );
 }
 
 function parseAddress(field: string, value: unknown): IpPrefix {
   const prefix = typeof value === 'string' ? parseIpPrefix(value) : undefined;
   if (prefix !== undefined) return prefix;
   throw invalid(
-    `${field}: ${show(value)} is no IPv4 or IPv6 address, alone or with a prefix length from 0 to 32 or 128 ("10.0.0.0/8")`,
+    `${field}: ${show(value)} is no IPv4 or IPv6 address, alone or with a prefix length from 0 to 32 or 128`,
+    'for example "10.0.0.0/8" or "2001:db8::1"',
   );
 }
 
@@ -166,7 +173,9 @@ function parsePorts(field: string, value: unknown): PortRange {
     const port = checkInteger(field, value, 0, 0xffff);
     return [port, port];
   }
-  if (value.length !== 2) throw invalid(`${field}: ${show(value)} is not a range, [first, last]`);
+  if (value.length !== 2) {
+    throw invalid(`${field}: ${show(value)} is not a range, [first, last]`, 'for example [1024, 2047]');
+  }
   const first = checkInteger(`${field}[0]`, value[0], 0, 0xffff);
   return [first, checkInteger(`${field}[1]`, value[1], first, 0xffff)];
 }
@@ -176,6 +185,6 @@ function show(value: unknown): string {
   return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : String(value);
 }
 
-function invalid(message: string): PacketError {
-  return new PacketError('INVALID_OPTION', message);
+function invalid(message: string, remedy: string): PacketError {
+  return new PacketError('INVALID_OPTION', message, { remedy });
 }

@@ -72,7 +72,9 @@ export function listCapturedPackets(capture: Uint8Array, convert: boolean): Capt
     due.push(timeline.due(packet));
   }
   if (lengths.length === 0) {
-    throw new PacketError('INVALID_OPTION', 'capture: the file holds no packet that could be replayed');
+    throw new PacketError('INVALID_OPTION', 'capture: the file holds no packet that could be replayed', {
+      remedy: 'give a file with packets of 14 bytes and more; `capinfos FILE` tells what it holds',
+    });
   }
   return { offsets, capturedLengths, linkTypes, lengths, longest, due, tooShort, cut, damage };
 }

@@ -1,4 +1,5 @@
-import { checkInteger, PacketError } from '../errors.js';
+import { checkInteger } from '../errors.js';
+import { checkChoice, checkOptionNames } from '../options.js';
 import { checkNumber } from './numbers.js';
 import type { WireOptions } from './options.js';
 
@@ -33,19 +34,18 @@ export interface FaultOptions extends FaultProbabilities {
 }
 
 const PROBABILITIES = ['drop', 'corrupt', 'truncate', 'duplicate', 'reorder'] as const;
-const DIRECTIONS = ['receive', 'transmit', 'both'];
+const DIRECTIONS = ['receive', 'transmit', 'both'] as const;
 
 /** @throws PacketError INVALID_OPTION */
 export function checkFaultOptions(options: FaultOptions): void {
   for (const fault of PROBABILITIES) checkNumber(fault, options[fault] ?? 0, 0, 1);
   checkInteger('seed', options.seed ?? 1, 0, 2 ** 31 - 1);
   const { direction = 'both', flap } = options;
-  if (!DIRECTIONS.includes(direction)) {
-    throw new PacketError('INVALID_OPTION', `direction: ${String(direction)} is not one of ${DIRECTIONS.join(', ')}`);
-  }
+  checkChoice('direction', direction, DIRECTIONS);
   if (flap === undefined) return;
-  checkNumber('flap.upNanoseconds', flap?.upNanoseconds, 1, 1e12);
-  checkNumber('flap.downNanoseconds', flap?.downNanoseconds, 1, 1e12);
+  checkOptionNames('flap', flap, ['upNanoseconds', 'downNanoseconds']);
+  checkNumber('flap.upNanoseconds', flap.upNanoseconds, 1, 1e12);
+  checkNumber('flap.downNanoseconds', flap.downNanoseconds, 1, 1e12);
 }
 
 /** Whether packets of a direction can meet any fault. */

@@ -57,7 +57,9 @@ test('wrong options are named, and leave nothing behind', () => {
     [{ ...fault, seed: -1 }, 'seed: -1 is not a whole number from 0 to 2147483647'],
     [{ ...fault, direction: 'up' }, 'direction: up is not one of receive, transmit, both'],
     [{ ...fault, flap: {} }, 'flap.upNanoseconds: undefined is not a number from 1 to 1000000000000'],
-    [{ ...fault, flap: null }, 'flap.upNanoseconds: undefined is not a number from 1 to 1000000000000'],
+    [{ ...fault, flap: null }, 'flap: null is not an object with options'],
+    [{ ...fault, flap: { up: 1 } }, 'flap: there is no option up (did you mean upNanoseconds?)'],
+    [{ kind: 'replay', capture: new Uint8Array(), asEthernet: 'yes' }, 'asEthernet: yes is not true or false'],
     [
       { ...fault, flap: { upNanoseconds: 5, downNanoseconds: 0 } },
       'flap.downNanoseconds: 0 is not a number from 1 to 1000000000000',

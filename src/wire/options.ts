@@ -1,6 +1,6 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
-import { checkOptionNames } from '../options.js';
+import { checkChoice, checkOptionNames } from '../options.js';
 import { Cables } from './cables.js';
 import type { WireEnds, WireSink, WireSource } from './contract.js';
 import { checkFaultOptions, type FaultOptions } from './fault-options.js';
@@ -33,7 +33,7 @@ export type WireOptions =
   | RecordOptions
   | FaultOptions;
 
-const KINDS = ['none', 'generator', 'replay', 'patch', 'record', 'fault'];
+const KINDS = ['none', 'generator', 'replay', 'patch', 'record', 'fault'] as const;
 /** The options of each kind. */
 const OPTION_NAMES: Record<WireOptions['kind'], readonly string[]> = {
   none: ['kind'],
@@ -87,12 +87,16 @@ export function buildWire(arena: Arena, options: WireOptions, surroundings: Wire
 
 function build(arena: Arena, options: WireOptions, surroundings: WireSurroundings, depth: number): Wire {
   if (typeof options !== 'object' || options === null) {
-    throw new PacketError('INVALID_OPTION', `wire: ${String(options)} is not the options of a wire`);
+    throw new PacketError('INVALID_OPTION', `wire: ${String(options)} is not the options of a wire`, {
+      remedy: "for example { kind: 'generator', size: 64 }",
+    });
   }
-  if (depth > DEEPEST) throw new PacketError('INVALID_OPTION', `wire: more than ${DEEPEST} wires around each other`);
-  if (Object.hasOwn(OPTION_NAMES, options.kind)) {
-    checkOptionNames(`wire (${options.kind})`, options, OPTION_NAMES[options.kind]);
-  }
+  if (depth > DEEPEST)
+    throw new PacketError('INVALID_OPTION', `wire: more than ${DEEPEST} wires around each other`, {
+      remedy: 'one wire with faults has them all',
+    });
+  checkChoice('wire.kind', options.kind, KINDS);
+  checkOptionNames(`wire (${options.kind})`, options, OPTION_NAMES[options.kind]);
   switch (options.kind) {
     case 'none':
       return plain(new Silence(), new Sink());
@@ -121,10 +125,6 @@ function build(arena: Arena, options: WireOptions, surroundings: WireSurrounding
         closeWire(inner);
         throw error;
       }
-    }
-    default: {
-      const { kind } = options as { kind: unknown };
-      throw new PacketError('INVALID_OPTION', `wire.kind: ${String(kind)} is not one of ${KINDS.join(', ')}`);
     }
   }
 }

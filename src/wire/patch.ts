@@ -1,5 +1,6 @@
 import type { Arena, Region } from '../arena/arena.js';
 import { checkInteger, PacketError } from '../errors.js';
+import { checkBoolean } from '../options.js';
 import { WireCounters, type WireSink, type WireSource } from './contract.js';
 import { checkNumber } from './numbers.js';
 import { PatchWay } from './patch-way.js';
@@ -174,10 +175,11 @@ class PatchSink implements WireSink {
 function checkPatchOptions(options: PatchOptions): Cable {
   const { cable, bytes = DEFAULT_BYTES, latencyNanoseconds = 0, pause = false } = options;
   if (typeof cable !== 'string' || cable.length === 0 || cable.length > 64) {
-    throw new PacketError('INVALID_OPTION', `cable: ${JSON.stringify(cable)} is not a name of 1 to 64 characters`);
+    throw new PacketError('INVALID_OPTION', `cable: ${JSON.stringify(cable)} is not a name of 1 to 64 characters`, {
+      remedy: 'both ends of a cable say the same name',
+    });
   }
-  if (typeof pause !== 'boolean')
-    throw new PacketError('INVALID_OPTION', `pause: ${String(pause)} is not true or false`);
+  checkBoolean('pause', pause);
   const whole = Math.ceil(checkInteger('bytes', bytes, 4096, 2 ** 28) / CACHE_LINE_BYTES) * CACHE_LINE_BYTES;
   return { bytes: whole, latency: checkNumber('latencyNanoseconds', latencyNanoseconds, 0, 1e10), pause };
 }

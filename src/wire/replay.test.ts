@@ -274,7 +274,7 @@ test('wrong options are named', () => {
     [{ speed: 0 }, 'speed: 0 is not a number from 0.000001 to 1000000'],
     [{ speed: 2, pace: 'max' }, 'speed: 2 is for the recorded pace only, not with pace max or packetsPerSecond'],
     [{ packetsPerSecond: 2e9 }, 'packetsPerSecond: 2000000000 is not a number above 0 and at most 1e9'],
-    [{ packetsPerSecond: 5, pace: 'max' }, 'pace: max contradicts packetsPerSecond: give one of them'],
+    [{ packetsPerSecond: 5, pace: 'max' }, 'pace: max contradicts packetsPerSecond'],
     [{ capture: pcapOf([]) }, 'capture: the file holds no packet that could be replayed'],
   ];
   for (const [options, message] of wrong) {

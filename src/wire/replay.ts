@@ -1,5 +1,6 @@
 import type { Arena } from '../arena/arena.js';
 import { checkInteger, PacketError } from '../errors.js';
+import { checkBoolean, checkChoice } from '../options.js';
 import { type CapturedPackets, listCapturedPackets } from './captured-packets.js';
 import { WireCounters, type WireSource } from './contract.js';
 import { writeAsEthernet } from './ethernet-conversion.js';
@@ -22,6 +23,8 @@ export interface ReplayOptions {
   /** Raw IP and Linux "cooked" captures: give their packets an Ethernet header of their own. Default: such files are refused. */
   readonly asEthernet?: boolean;
 }
+
+const PACES = ['recorded', 'max'] as const;
 
 /** Nanoseconds that a round takes for each of its packets where all have the same time. */
 const UNTIMED_INTERVAL = 1000;
@@ -115,22 +118,27 @@ export class Replay implements WireSource {
 }
 
 function checkOptions(options: ReplayOptions): void {
-  const { capture, pace, packetsPerSecond, speed, loop } = options;
+  const { capture, pace, packetsPerSecond, speed, loop, asEthernet } = options;
   if (!(capture instanceof Uint8Array)) {
-    throw invalid(`capture: ${typeof capture} is not the bytes of a file (a Uint8Array)`);
+    throw invalid(
+      `capture: ${typeof capture} is not the bytes of a file (a Uint8Array)`,
+      'for example await readFile(path)',
+    );
   }
-  if (pace !== undefined && pace !== 'recorded' && pace !== 'max') {
-    throw invalid(`pace: ${String(pace)} is not one of recorded, max`);
-  }
+  if (pace !== undefined) checkChoice('pace', pace, PACES);
+  checkBoolean('asEthernet', asEthernet);
   if (loop !== undefined && loop !== true) checkInteger('loop', loop, 1, Number.MAX_SAFE_INTEGER);
   if (packetsPerSecond !== undefined) {
     checkRate('packetsPerSecond', packetsPerSecond);
-    if (pace !== undefined) throw invalid(`pace: ${pace} contradicts packetsPerSecond: give one of them`);
+    if (pace !== undefined) throw invalid(`pace: ${pace} contradicts packetsPerSecond`, 'give one of them');
   }
   if (speed === undefined) return;
   checkNumber('speed', speed, 1e-6, 1e6);
   if (pace === 'max' || packetsPerSecond !== undefined) {
-    throw invalid(`speed: ${speed} is for the recorded pace only, not with pace max or packetsPerSecond`);
+    throw invalid(
+      `speed: ${speed} is for the recorded pace only, not with pace max or packetsPerSecond`,
+      'leave speed out, or pace and packetsPerSecond',
+    );
   }
 }
 
@@ -149,6 +157,6 @@ function schedule(packets: CapturedPackets, options: ReplayOptions): { due: Floa
   return { due, period: lasted + lasted / (count - 1) };
 }
 
-function invalid(message: string): PacketError {
-  return new PacketError('INVALID_OPTION', message);
+function invalid(message: string, remedy: string): PacketError {
+  return new PacketError('INVALID_OPTION', message, { remedy });
 }

@@ -1,4 +1,5 @@
 import { checkInteger, PacketError } from '../errors.js';
+import { checkChoice } from '../options.js';
 import { writeUdpPacket } from '../packet/build-packet.js';
 
 /** Bytes of the frame check sequence, which sizes count (as on a wire) and packets in memory do not have. */
@@ -26,17 +27,16 @@ export interface TrafficOptions {
 const SMALLEST = 64;
 const LARGEST = 16000;
 const DEFAULT_PACKETS = 1024;
-const PATTERNS = ['count', 'zeros', 'random'];
+const PATTERNS = ['count', 'zeros', 'random'] as const;
 
 /** Lengths in memory of the packets to be made, checked. @throws PacketError INVALID_OPTION */
 export function packetLengths(options: TrafficOptions): number[] {
   const packets = checkInteger('packets', options.packets ?? DEFAULT_PACKETS, 1, 2 ** 20);
   const sizes = typeof options.size === 'object' ? options.size : [options.size ?? SMALLEST];
-  if (sizes.length === 0) throw new PacketError('INVALID_OPTION', 'size: the list of sizes is empty');
+  if (sizes.length === 0)
+    throw new PacketError('INVALID_OPTION', 'size: the list of sizes is empty', { remedy: 'give one size at least' });
   for (const size of sizes) checkInteger('size', size, SMALLEST, LARGEST);
-  if (options.pattern !== undefined && !PATTERNS.includes(options.pattern)) {
-    throw new PacketError('INVALID_OPTION', `pattern: ${options.pattern} is not one of ${PATTERNS.join(', ')}`);
-  }
+  if (options.pattern !== undefined) checkChoice('pattern', options.pattern, PATTERNS);
   return Array.from({ length: packets }, (_, i) => sizes[i % sizes.length]! - FCS_BYTES);
 }
 

@@ -141,7 +141,7 @@ test('the table: ours, the C program under it with ratios, tools, refusals below
           interface: 'tp4near',
           code: 'X',
           why: 'no',
-          remedy: undefined,
+          remedy: 'another',
         },
       ],
       refusedPeers: [{ peer: 'xdp-bench', program: 'rxdrop', version: 'xdp-copy', size: 64, why: 'absent' }],

@@ -102,7 +102,9 @@ export async function benchLatency(args: readonly string[]): Promise<number> {
 /** @throws PacketError INVALID_OPTION */
 function parseLatencyPlan(line: CommandLine): LatencyPlan {
   if (line.positionals.length > 0) {
-    throw new PacketError('INVALID_OPTION', `"${line.positionals[0]}" is too many: the command takes options only`);
+    throw new PacketError('INVALID_OPTION', `"${line.positionals[0]}" is too many: the command takes options only`, {
+      remedy: '--help lists them',
+    });
   }
   return {
     versions: line.choices('versions', LINUX_VERSIONS) ?? LINUX_VERSIONS,

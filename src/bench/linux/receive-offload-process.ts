@@ -18,4 +18,9 @@ const value = new Struct(8).u32(0, ETHTOOL_SGRO).u32(4, 1); // struct ethtool_va
 const request = new Struct(40).text(0, name).pointer(IFNAMSIZ, value, calls.address(value));
 const result = calls.ioctl(descriptor, SIOCETHTOOL, request);
 calls.close(descriptor);
-if (result < 0) throw new PacketError('SYSTEM_CALL', `${name} has no generic receive offload`, { errno: -result });
+if (result < 0)
+  throw new PacketError('SYSTEM_CALL', `${name} has no generic receive offload`, {
+    remedy: 'a driver whose receive offload can be set, as veth has it',
+    syscall: 'ioctl SIOCETHTOOL',
+    errno: -result,
+  });

@@ -4,8 +4,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { interruptible } from '../../cli/bench.js';
-import { CommandLine, type OptionTable, oneOf } from '../../cli/options.js';
+import { CommandLine, type OptionTable } from '../../cli/options.js';
 import { PacketError, type PacketErrorData } from '../../errors.js';
+import { checkChoice } from '../../options.js';
 import { DEFAULT_SETTINGS } from '../cell.js';
 import { planPinning } from '../pinning.js';
 import { MeasuringFailed } from '../run-cell.js';
@@ -66,12 +67,14 @@ export async function benchSoak(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (line.positionals.length > 0) {
-    throw new PacketError('INVALID_OPTION', `"${line.positionals[0]}" is too many: the command takes options only`);
+    throw new PacketError('INVALID_OPTION', `"${line.positionals[0]}" is too many: the command takes options only`, {
+      remedy: '--help lists them',
+    });
   }
   const seconds = line.number('seconds', DEFAULT_SECONDS, 1, 86_400);
   const task: SoakTask = {
     interface: NEAR.interface,
-    version: oneOf('--mode', line.text('mode') ?? 'xdp-copy', LINUX_VERSIONS),
+    version: checkChoice('--mode', line.text('mode') ?? 'xdp-copy', LINUX_VERSIONS),
     settings: DEFAULT_SETTINGS,
     intervalSeconds: line.number('interval', DEFAULT_INTERVAL_SECONDS, 0.1, 3600),
     cpu: cpusOf({ pinning: planPinning() }).near,

@@ -85,7 +85,9 @@ class QueueThread {
     const { module, arena: share, buffer, kernel: name, queue } = this.#start;
     const exports = (await import(module)) as { default?: unknown };
     if (typeof exports.default !== 'function') {
-      throw new PacketError('INVALID_OPTION', `module: ${module} has no function as its default export`);
+      throw new PacketError('INVALID_OPTION', `module: ${module} has no function as its default export`, {
+        remedy: 'export default async (socket, context) => ...',
+      });
     }
     this.#program = exports.default as QueueProgram;
     const arena = Arena.adopt(share);

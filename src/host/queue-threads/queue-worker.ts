@@ -61,7 +61,11 @@ export class QueueWorker {
       return new QueueWorker(new Worker(thread, { name, argv: [QUEUE_THREAD], workerData: start }), start, place);
     } catch (cause) {
       kernel.arena.free(arena.region);
-      throw new PacketError('INVALID_OPTION', 'data: it is not plain data', { cause });
+      throw new PacketError('INVALID_OPTION', 'data: it is not plain data', {
+        cause,
+        remedy:
+          'functions, kernels and sockets stay on their thread: give numbers, texts, lists, objects and shared memory',
+      });
     }
   }
 
@@ -97,7 +101,11 @@ export class QueueWorker {
     try {
       this.#post({ kind: 'open', options });
     } catch (cause) {
-      throw new PacketError('INVALID_OPTION', 'options: for threads they must be plain data', { cause });
+      throw new PacketError('INVALID_OPTION', 'options: for threads they must be plain data', {
+        cause,
+        remedy:
+          'functions, kernels and sockets stay on their thread: give numbers, texts, lists, objects and shared memory',
+      });
     }
     return this.#opened.promise;
   }

@@ -121,7 +121,8 @@ class RemoteSocket implements KernelSocket {
   }
 
   #mapped(): LocalDataPath {
-    if (this.#path === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
+    if (this.#path === undefined)
+      throw new PacketError('WRONG_STATE', 'map comes before wait', { remedy: 'await map() first' });
     return this.#path;
   }
 

@@ -90,7 +90,10 @@ export class NetlinkConnection {
       const events = this.#calls.poll(this.#descriptor, POLLIN, ANSWER_MILLISECONDS);
       if (events < 0 && events !== -EINTR) throw systemCallError('poll', -events, what);
       if (events === 0)
-        throw new PacketError('SYSTEM_CALL', `${what}: the kernel does not answer`, { syscall: 'poll' });
+        throw new PacketError('SYSTEM_CALL', `${what}: the kernel does not answer`, {
+          remedy: 'try again; a kernel that never answers has no netlink (CONFIG_NET, CONFIG_ETHTOOL_NETLINK)',
+          syscall: 'poll',
+        });
     }
   }
 }

@@ -42,7 +42,7 @@ export class ApplicationThread {
     const { server } = this;
     if (method === 'othersLeft' && this.mayClose) return server.othersLeft();
     if (method === 'leave') return this.#unbindSockets();
-    if (server.closed) throw new PacketError('WRONG_STATE', 'the kernel is closed');
+    if (server.closed) throw new PacketError('WRONG_STATE', 'the kernel is closed', { remedy: 'make another' });
     if (method === 'shutdown' && this.mayClose) return server.shutdown();
     if (method === 'admit') return server.admit(args[0] as MessagePort);
     if (method === 'socket') return this.#newSocket(args[0] as PacketVersion);
@@ -68,7 +68,7 @@ export class ApplicationThread {
     const socket = this.#sockets.get(id);
     if (socket === undefined) {
       if (method === 'close' || method === 'unbind') return;
-      throw new PacketError('SOCKET_CLOSED', 'the socket is closed');
+      throw new PacketError('SOCKET_CLOSED', 'the socket is closed', { remedy: 'open another' });
     }
     if (!(SOCKET_METHODS as readonly string[]).includes(method)) throw new Error(`no socket call ${method}`);
     const { loop } = this.server;

@@ -59,14 +59,19 @@ export abstract class KernelClient implements SoftSystem {
     if (this.#closed) {
       // The kernel has let go of its sockets when it was closed.
       if (method === 'unbind' || (method === 'close' && this.#hungUp)) return Promise.resolve(undefined as Result);
-      if (method !== 'close') return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed'));
+      if (method !== 'close')
+        return Promise.reject(new PacketError('WRONG_STATE', 'the kernel is closed', { remedy: 'make another' }));
     }
     return new Promise((resolve, reject) => {
       const id = this.#nextCall++;
       try {
         this.#line.post({ id, socket, method, args }, transfer);
       } catch (cause) {
-        throw new PacketError('INVALID_OPTION', `${method}: what it was called with is not plain data`, { cause });
+        throw new PacketError('INVALID_OPTION', `${method}: what it was called with is not plain data`, {
+          cause,
+          remedy:
+            'functions, kernels and sockets stay on their thread: give numbers, texts, lists, objects and shared memory',
+        });
       }
       this.#calls.set(id, { method, resolve, reject });
       this.#doorbell.wake();

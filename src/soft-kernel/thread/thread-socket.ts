@@ -88,7 +88,8 @@ export class ThreadSocket implements KernelSocket {
   }
 
   #mapped(): ThreadDataPath {
-    if (this.#path === undefined) throw new PacketError('WRONG_STATE', 'map comes before wait');
+    if (this.#path === undefined)
+      throw new PacketError('WRONG_STATE', 'map comes before wait', { remedy: 'await map() first' });
     return this.#path;
   }
 

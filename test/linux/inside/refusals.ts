@@ -32,7 +32,7 @@ async function refused(
   await assert.rejects(opening, (error: PacketError) => {
     assert.equal(error.code, code, String(error));
     assert.match(error.message, message);
-    if (remedy !== undefined) assert.match(error.remedy ?? '', remedy);
+    if (remedy !== undefined) assert.match(error.remedy, remedy);
     if (errno !== undefined) {
       assert.equal(error.errno, errno);
       assert.ok(error.syscall);
