@@ -94,12 +94,13 @@ static int receive_v2(struct batch *batch)
 	return count;
 }
 
-/* A packet's slot, or block, goes back when its batch is done with. */
+/* A received packet's slot, or block, goes back when its batch is done with. */
 static void give_back(struct batch *batch, int count)
 {
 	if (!version3)
 		for (int i = 0; i < count; i++)
-			publish((uint32_t *)(uintptr_t)batch->packets[i].place, TP_STATUS_KERNEL);
+			if (batch->packets[i].place != 0)
+				publish((uint32_t *)(uintptr_t)batch->packets[i].place, TP_STATUS_KERNEL);
 	if (block_done && count == batch->length) {
 		publish(&block->hdr.bh1.block_status, TP_STATUS_KERNEL);
 		position = (position + 1) % receive_count;
@@ -157,7 +158,7 @@ static int allocate(struct batch *batch)
 	uint32_t slot = transmit_position;
 
 	for (; count < batch_size && slot_is_free(slot); count++) {
-		batch->packets[count] = (struct packet){transmit_data(slot), packet_length, slot};
+		batch->packets[count] = (struct packet){transmit_data(slot), packet_length, 0};
 		if (++slot == transmit_count)
 			slot = 0;
 	}

@@ -23,7 +23,7 @@ struct settings {
 	int block_size;
 };
 
-/* A packet where it lies. `place` is the socket's own note: a frame's address or a slot's number. */
+/* A packet where it lies. `place` is the socket's own note: a frame's address, or where the status of a received packet's slot is. */
 struct packet {
 	uint8_t *data;
 	uint32_t length;
