@@ -156,6 +156,12 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     }
   }
 
+  /** Frames are the program's until it gives them back. */
+  hold(batch: PacketBatch): number {
+    const { length, origin } = batch;
+    return origin !== null && !(origin instanceof FrameRings) ? origin.hold(batch) : length;
+  }
+
   release(batch: PacketBatch): void {
     const { offset, length } = batch;
     // A batch may outlive the rings that it came from, and their buffer.

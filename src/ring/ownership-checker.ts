@@ -39,9 +39,15 @@ export interface OwnershipCheckerOptions {
 /** Violations that a checker keeps; of a program that goes wrong in a loop the first ones tell enough. */
 const MOST_VIOLATIONS = 1000;
 
+/** What it is to name the same packet twice in a batch. */
+const TWICE: Partial<Record<OwnershipCall, OwnershipViolationKind>> = {
+  send: 'double-post',
+  release: 'double-release',
+};
+
 /**
  * The frame-ownership checker: rings around a socket's rings, for debugging. It knows of every frame whether the program holds it, and
- * reports frames sent or released that are not held, frames written to between sending and their return, and at the end frames never
+ * reports frames sent, released or to be kept that are not held, frames written to between sending and their return, and at the end frames never
  * given back, each with the calls concerned. What it reports it does not pass on, so that one mistake makes one report: a wrong
  * entry is left out of the batch (with its whole packet, whose other frames are released).
  *
@@ -137,6 +143,26 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     }
   }
 
+  /** Packets that move out of a ring of V2 or V3 become frames: the place is given back, the frame taken. */
+  hold(batch: PacketBatch): number {
+    const { origin } = batch;
+    if (origin instanceof OwnershipChecker && origin !== this) return origin.hold(batch);
+    const site = this.#enter('hold');
+    const seen = new Set<number>();
+    keepEntries(batch, (i) => this.#mayGive(site, batch.offset[i]!, seen, origin));
+    const before = batch.offset.slice(0, batch.length);
+    if (batch.origin === this) batch.origin = this.inner;
+    const count = this.inner.hold(batch);
+    if (batch.length > 0) batch.origin = origin;
+    for (let i = 0; i < batch.length; i++) {
+      if (batch.offset[i] === before[i]) continue;
+      this.#given(before[i]!, site);
+      this.#taken(batch.offset[i]!, batch.size[i]!, site);
+    }
+    this.#leave();
+    return count;
+  }
+
   // Calls that give
 
   release(batch: PacketBatch): void {
@@ -208,8 +234,7 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     const owned = frame < 0 ? this.#slots.find(offset) : undefined;
     const key = frame >= 0 ? frame : -1 - (owned?.offset ?? offset);
     if (seen.has(key)) {
-      const twice = site.call === 'send' ? 'double-post' : 'double-release';
-      this.#found(twice, site, site, offset, `is in the batch of ${site} twice`);
+      this.#found(TWICE[site.call] ?? 'not-held', site, site, offset, `is in the batch of ${site} twice`);
       return false;
     }
     seen.add(key);

@@ -6,7 +6,7 @@ export type OwnershipViolationKind =
   | 'double-post'
   /** Released although it was released already. */
   | 'double-release'
-  /** Sent or released although the program does not hold it. */
+  /** Sent, released or to be kept although the program does not hold it. */
   | 'not-held'
   /** Its bytes changed between `send` and its coming back. */
   | 'use-after-send'
@@ -16,7 +16,7 @@ export type OwnershipViolationKind =
   | 'held-twice';
 
 /** The calls that move frames between program and rings. */
-export type OwnershipCall = 'receive' | 'allocate' | 'completions' | 'send' | 'release' | 'close';
+export type OwnershipCall = 'receive' | 'allocate' | 'completions' | 'hold' | 'send' | 'release' | 'close';
 
 /** One call of a program, for messages: which one, on which socket, and from where. */
 export class OwnershipCallSite {

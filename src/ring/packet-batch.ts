@@ -57,6 +57,31 @@ export class PacketBatch {
     return this.origin !== null && to.moves(this.origin);
   }
 
+  /**
+   * Appends an entry of another batch, with all that is known of it. Numbers are copied, no data: the packet is in both batches then, and
+   * may be sent or released through one of them. What is left of the other one is nobody's: set its `length` to 0 when each entry
+   * has gone somewhere.
+   *
+   * @returns false, and nothing was done, when this batch is full, there is no such entry, or this batch has packets of a socket whose
+   *   frames are not the entry's (another packet buffer, or a ring of V2 or V3)
+   */
+  append(from: PacketBatch, index: number): boolean {
+    const at = this.length;
+    if (at === this.capacity || index >>> 0 >= from.length) return false;
+    const { origin } = from;
+    if (at === 0) this.origin = origin;
+    else if (origin !== this.origin && (this.origin === null || !from.movable(this.origin))) return false;
+    this.offset[at] = from.offset[index]!;
+    this.size[at] = from.size[index]!;
+    this.flags[at] = from.flags[index]!;
+    this.originalSize[at] = from.originalSize[index]!;
+    this.outcome[at] = from.outcome[index]!;
+    this.seconds[at] = from.seconds[index]!;
+    this.nanoseconds[at] = from.nanoseconds[index]!;
+    this.length = at + 1;
+    return true;
+  }
+
   /** Drops the first `count` entries; the rest moves to the front. The frames of those entries are somebody else's now. */
   dropFirst(count: number): void {
     const rest = this.length - count;

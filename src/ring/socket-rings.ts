@@ -17,6 +17,18 @@ export interface SocketRings {
   /** Gives all frames of a batch back, in any order and at any time (I10), and empties it. */
   release(batch: PacketBatch): void;
   /**
+   * Says that the program keeps the packets of a batch, for whatever time (I10). In V4 and AF_XDP a packet lies in a frame, which is the
+   * program's until it gives it back: nothing happens. In V2 and V3 it lies in the kernel's ring, which stops when the kernel comes
+   * around to it: so it is copied into a frame of the packet buffer, `offset` names its place there, and the place in the ring goes
+   * back at once. Everything else about the entry stays as it was, and frames are released or sent like any. Packets of the receive ring
+   * take frames that are for receiving, slots of the TX ring (from `allocate` or `completions`) those for sending.
+   * What has been moved is not moved again. A batch of other rings goes to those.
+   *
+   * @returns entries that can be kept: all of the batch, in any case in V4 and AF_XDP. The others still lie in the ring, because
+   *   no frame is free (then those are the last ones) or the packet is longer than a frame has room for; the buffer's `contains` tells
+   */
+  hold(batch: PacketBatch): number;
+  /**
    * Gets room to write up to `count` packets into: frames of the buffer, or slots of the kernel's ring. Takes nothing that
    * receiving needs. The batch must be empty.
    *
@@ -74,7 +86,10 @@ export class RingCounters {
   failed = 0;
   /** Sent by copying, because they came from another buffer or from a V2/V3 ring. */
   copied = 0;
-  /** Copied out of a V2/V3 ring because more than half of it was held (I10), or to give a V3 block with few packets back at once. */
+  /**
+   * Copied out of a V2/V3 ring into frames: by `hold`, because more than half of the ring was held (I10), or to give a V3 block with few
+   * packets back at once.
+   */
   copiedOut = 0;
   /** Received only in part, because they did not fit a slot or block of the ring (V2, V3): PACKET_TRUNCATED in the batch. */
   truncated = 0;

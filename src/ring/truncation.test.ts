@@ -10,11 +10,12 @@ const LENGTHS = [9000, 100, 1500, 4000, 60];
 const ROOM = [
   { mode: 'v2', options: { ringFrameSize: 2048 }, most: 1982 },
   { mode: 'v2', options: { ringFrameSize: 256 }, most: 190 },
-  { mode: 'v3', options: { blockSize: 4096 }, most: 3966 },
+  { mode: 'v3', options: { blockSize: 4096, ringFrameSize: 2048 }, most: 3966 },
 ] as const;
 
-for (const { mode, options, most } of ROOM) {
-  test(`${mode} ${JSON.stringify(options)}: a packet that is cut says so, how long it was, and is counted`, async () => {
+for (const { mode, options, most, held } of ROOM.flatMap((room) => [false, true].map((held) => ({ ...room, held })))) {
+  const story = `a packet that is cut says so, how long it was, and is counted${held ? ', also when it is held' : ''}`;
+  test(`${mode} ${JSON.stringify(options)}: ${story}`, async () => {
     await using kernel = softKernel();
     const wire = { kind: 'patch', cable: 'jumbo' } as const;
     for (const name of ['near', 'far']) await kernel.addNic({ name, mtu: 9000, wire });
@@ -23,13 +24,14 @@ for (const { mode, options, most } of ROOM) {
       receive: 'none',
       buffer: { frames: 64, frameSize: 16384 },
     });
-    await using socket = await openSmall(kernel, 'near', { mode, ...options });
+    await using socket = await openSmall(kernel, 'near', { mode, ...options, buffer: { frames: 64, frameSize: 8192 } });
     const packets = LENGTHS.map((length, number) => udpPacket({ length, number }));
     assert.equal(sendAll(sender, packets), packets.length);
     const batch = new PacketBatch(8);
     const seen: { number: number; size: number; flags: number; originalSize: number }[] = [];
     while (seen.length < packets.length && (await socket.wait({ timeoutMilliseconds: 100 }))) {
       socket.receive(batch);
+      if (held) assert.equal(socket.hold(batch), batch.length);
       for (let i = 0; i < batch.length; i++) {
         const flags = batch.flags[i]!;
         const size = batch.size[i]!;

@@ -135,6 +135,11 @@ export class PacketSocket {
     return this.#closed ? 0 : this.rings.receive(batch);
   }
 
+  /** See {@link SocketRings.hold}. */
+  hold(batch: PacketBatch): number {
+    return this.#closed ? 0 : this.rings.hold(batch);
+  }
+
   /** See {@link SocketRings.release}. */
   release(batch: PacketBatch): void {
     if (!this.#closed) this.rings.release(batch);

@@ -147,6 +147,32 @@ export function conformance({ name, modes, farMode, tapMode, frameSize = 2048, c
         buffer.close();
       });
 
+      test(`${mode}: packets that are kept do not stop the ring: many laps later none is lost, and the kept ones go out (I10)`, async () => {
+        const buffer = newBuffer();
+        {
+          await using socket = await open({ buffer, ring: 64, blockSize: 8192 });
+          const kept = new PacketBatch(64);
+          const rest = new PacketBatch(64);
+          const expected: number[] = [];
+          for (let first = 0; first < 40 * 32; first += 32) {
+            await send(far, first, 32);
+            const batch = await receiveInto(socket, new PacketBatch(32), 32);
+            assert.deepEqual(numbersOf(socket, batch), range(first, 32));
+            for (let i = 0; i < 32; i++) assert.ok((i === 7 ? kept : rest).append(batch, i));
+            expected.push(first + 7);
+            assert.equal(socket.hold(kept), kept.length);
+            socket.release(rest);
+          }
+          assert.deepEqual(numbersOf(socket, kept), expected);
+          for (let i = 0; i < kept.length; i++) assert.ok(buffer.contains(kept.offset[i]!));
+          assert.equal((await socket.statistics()).drops['receive-ring-full'] ?? 0, 0);
+          await sendBatch(socket, kept);
+          assert.deepEqual(await receive(far, expected.length), expected);
+        }
+        assert.ok(poolIsWhole(buffer));
+        buffer.close();
+      });
+
       test(`${mode}: a full ring is a short count; everything is sent in the end`, async () => {
         const buffer = newBuffer();
         {

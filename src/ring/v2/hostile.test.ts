@@ -103,6 +103,7 @@ function userStep(pair: RingPair, next: () => number, batch: PacketBatch, held: 
       const inBuffer = buffer.contains(at) && size <= buffer.frameSize - (at & (buffer.frameSize - 1));
       assert.ok(size >= 0 && (inRing || inBuffer));
     }
+    if (next() < 0.3) user.hold(batch);
     if (next() < 0.5) user.send(batch);
   } else if (what < 0.6) {
     user.allocate(batch, 4);
@@ -118,6 +119,7 @@ function userStep(pair: RingPair, next: () => number, batch: PacketBatch, held: 
   while (held.length > 10) {
     batch.length = 1;
     batch.offset[0] = held.splice(Math.floor(next() * held.length), 1)[0]!;
+    if (next() < 0.2) user.hold(batch);
     user.release(batch);
   }
 }

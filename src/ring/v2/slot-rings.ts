@@ -5,6 +5,7 @@ import type { PacketBatch } from '../packet-batch.js';
 import { RingCounters, type SocketRings } from '../socket-rings.js';
 import { COPIES_AT_ONCE, CopyList } from './copy-list.js';
 import type { TransmitLayout } from './layout.js';
+import { RingEvacuation } from './ring-evacuation.js';
 import { TransmitSlots } from './transmit-slots.js';
 
 /** Most packets copied out, and frames given back, at a time. */
@@ -37,7 +38,8 @@ export interface SlotRingsOptions {
  * The user side of V2 and V3, everything but the format of the receive ring: packets lie in the kernel's memory, and what an
  * application holds stops the kernel when it comes around. While the oldest packet held is less than half a ring old, packets
  * are handed out where they lie; beyond that they are copied into frames of the packet buffer (I10, counted in `copiedOut`),
- * and when those run out, `receive` returns nothing. A packet that is held where it lies still stops the kernel a ring later. Whoever holds many packets for long is better off with V4 or AF_XDP.
+ * and when those run out, `receive` returns nothing. A packet that is held where it lies still stops the kernel a ring later:
+ * whoever holds packets for longer says so by `hold`, which moves them into frames at once.
  */
 export abstract class SlotRings implements SocketRings {
   readonly counters = new RingCounters();
@@ -49,6 +51,8 @@ export abstract class SlotRings implements SocketRings {
   readonly #wakeTransmit: number;
   readonly #transmit: TransmitSlots | undefined;
   readonly #copies: CopyList;
+  readonly #maps: SocketMaps;
+  readonly #evacuation: RingEvacuation;
   /** Frames on their way between buffer and batch. */
   readonly #frames = new Int32Array(AT_ONCE);
   /** Packets still to be copied out, because the application was seen to hold some. */
@@ -65,6 +69,8 @@ export abstract class SlotRings implements SocketRings {
     this.#wakeReceive = maps.wakeReceive >> 2;
     this.#wakeTransmit = maps.wakeTransmit >> 2;
     this.#copies = new CopyList(arena);
+    this.#maps = maps;
+    this.#evacuation = new RingEvacuation(buffer, this.#copies, this);
     this.#transmit = maps.transmit && new TransmitSlots(arena, maps.transmit, layout, outcomes, this, this.#copies);
   }
 
@@ -156,6 +162,22 @@ export abstract class SlotRings implements SocketRings {
     this.counters.copiedOut += used;
     this.#copying = this.#copying > used ? this.#copying - used : 0;
     return taken;
+  }
+
+  hold(batch: PacketBatch): number {
+    const { length, origin } = batch;
+    if (origin !== null && origin !== this) return origin.hold(batch);
+    if (this.#closed) return this.#inFrames(batch);
+    const { receive, transmit } = this.#maps;
+    const evacuation = this.#evacuation;
+    return length - evacuation.move(batch, receive, 'receive') - evacuation.move(batch, transmit, 'send');
+  }
+
+  /** After the close: what the rings had is lost, what lies in frames is still there. */
+  #inFrames({ offset, length }: PacketBatch): number {
+    let count = 0;
+    for (let i = 0; i < length; i++) if (this.buffer.contains(offset[i]!)) count++;
+    return count;
   }
 
   release(batch: PacketBatch): void {
