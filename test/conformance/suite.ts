@@ -29,6 +29,8 @@ export interface ConformanceOptions {
   readonly tapMode?: Mode;
   /** Bytes of a frame of the packet buffers; default 2048. */
   readonly frameSize?: number;
+  /** The wire lets packets pass others that had to wait until the receiver had room. */
+  readonly wireReorders?: boolean;
   create(): Promise<ConformanceFixture>;
 }
 
@@ -47,7 +49,8 @@ const sizeOf = (number: number): number => [60, 1514, 61, 200, 128][number % 5]!
  * tests. On a real interface there may be other traffic (neighbour discovery, say), so packets that are not numbered are passed over,
  * and packets come when they come, so everything is waited for.
  */
-export function conformance({ name, modes, farMode, tapMode, frameSize = 2048, create }: ConformanceOptions): void {
+export function conformance(options: ConformanceOptions): void {
+  const { name, modes, farMode, tapMode, frameSize = 2048, wireReorders = false, create } = options;
   describe(name, () => {
     let fixture: ConformanceFixture;
     let far: PacketSocket;
@@ -362,11 +365,11 @@ export function conformance({ name, modes, farMode, tapMode, frameSize = 2048, c
           await send(far, round * 10, 10);
           assert.deepEqual(await receive(socket, 10), range(round * 10, 10));
           await send(socket, round * 10, 10);
+          assert.deepEqual(await receive(far, 10), range(round * 10, 10)); // a driver sends nothing after the close
           await send(far, 900, 10); // on their way, or in the ring, when the socket is closed
           await socket.close();
           await socket.close();
           assert.ok(poolIsWhole(buffer), `round ${round}: ${freeFrames(buffer)} of ${buffer.frames}`);
-          assert.deepEqual(await receive(far, 10), range(round * 10, 10));
         }
         buffer.close();
       });
@@ -415,10 +418,9 @@ export function conformance({ name, modes, farMode, tapMode, frameSize = 2048, c
           numbers.length > 0 && (mode.endsWith('-zc') || numbers.length < offered),
           `${numbers.length} received`,
         );
-        assert.deepEqual(
-          numbers,
-          [...numbers].sort((a, b) => a - b),
-        );
+        const inOrder = [...new Set(numbers)].sort((a, b) => a - b);
+        if (wireReorders) numbers.sort((a, b) => a - b);
+        assert.deepEqual(numbers, inOrder);
         const { kernelReceived, received, drops } = await socket.statistics();
         assert.deepEqual([received, kernelReceived], [numbers.length, numbers.length]);
         // In zero-copy a packet without a frame is lost in the device, which counts for itself.
