@@ -360,16 +360,20 @@ export function conformance(options: ConformanceOptions): void {
 
       test(`${mode}: opening, working and closing again and again returns every frame`, async () => {
         const buffer = newBuffer();
+        // A real driver in zero-copy sends nothing after the close: see docs/kernels.md.
+        const sentOnlyBefore = fixture.kernel.name === 'linux' && mode === 'xdp-zc';
         for (let round = 0; round < 5; round++) {
+          const arrived = async () => assert.deepEqual(await receive(far, 10), range(round * 10, 10));
           const socket = await open({ buffer });
           await send(far, round * 10, 10);
           assert.deepEqual(await receive(socket, 10), range(round * 10, 10));
           await send(socket, round * 10, 10);
-          assert.deepEqual(await receive(far, 10), range(round * 10, 10)); // a driver sends nothing after the close
+          if (sentOnlyBefore) await arrived();
           await send(far, 900, 10); // on their way, or in the ring, when the socket is closed
           await socket.close();
           await socket.close();
           assert.ok(poolIsWhole(buffer), `round ${round}: ${freeFrames(buffer)} of ${buffer.frames}`);
+          if (!sentOnlyBefore) await arrived();
         }
         buffer.close();
       });
