@@ -12,7 +12,7 @@ const ALLOWED = {
   'capture-file': ['errors', 'options', 'packet'],
   steering: ['errors', 'packet'],
   arena: ['errors'],
-  kernel: ['arena', 'steering'],
+  kernel: ['errors', 'arena', 'steering'],
   'packet-buffer': ['errors', 'options', 'arena', 'kernel'],
   'packet-array': ['errors'],
   ring: ['errors', 'arena', 'kernel', 'packet', 'packet-array', 'packet-buffer'],

@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'NO_FRAMES' // a packet buffer has no frame left to receive into
   | 'NO_INTERFACE'
   | 'NO_QUEUE'
+  | 'NOT_ETHERNET' // packets of the interface begin with something else than an Ethernet header
   | 'INTERFACE_EXISTS'
   | 'QUEUE_BUSY' // another socket owns the queue in zero-copy mode
   | 'INTERFACE_BUSY' // a program of somebody else is attached to the interface

@@ -53,7 +53,14 @@ export type { PayloadPattern } from './packet/payload.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
 export { OwnershipChecker, type OwnershipViolation } from './ring/ownership-checker.js';
-export { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_CONTINUES, PACKET_TRUNCATED, PacketBatch } from './ring/packet-batch.js';
+export {
+  OUTCOME_SENT,
+  OUTCOME_UNKNOWN,
+  PACKET_CHECKSUM_NOT_READY,
+  PACKET_CONTINUES,
+  PACKET_TRUNCATED,
+  PacketBatch,
+} from './ring/packet-batch.js';
 export { RingCounters, type SocketRings } from './ring/socket-rings.js';
 export { type OpenQueuesOptions, openQueues, QueueSockets, type QueueStatistics } from './socket/open-queues.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';

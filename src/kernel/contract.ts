@@ -41,6 +41,8 @@ export interface InterfaceInfo {
   readonly up: boolean;
   /** Link-layer address, "02:00:00:00:00:01". */
   readonly mac: string;
+  /** Where packets begin with something else than an Ethernet header: what kind of link it is. No mode works there. */
+  readonly foreignLink?: string;
   /** Modes that may be tried here. */
   readonly modes: readonly Mode[];
   /** Whether the driver has the zero-copy operations; undefined where the kernel does not tell and only trying does. */

@@ -163,7 +163,6 @@ export const ETH_GSTRING_LEN = 32;
 export const IFF_UP = 1 << 0;
 /** Bytes of an interface name with its final zero. */
 export const IFNAMSIZ = 16;
-export const ARPHRD_LOOPBACK = 772;
 /** Bytes of an Ethernet header. */
 export const ETH_HLEN = 14;
 /** Packets of every protocol. */

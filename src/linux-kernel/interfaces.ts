@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { PacketError } from '../errors.js';
 import { factOf } from '../kernel/answer.js';
 import type { InterfaceInfo, Mode } from '../kernel/contract.js';
-import { ARPHRD_LOOPBACK, IFF_UP, IFNAMSIZ } from './constants.js';
+import { IFF_UP, IFNAMSIZ } from './constants.js';
 import { Ethtool } from './ethtool.js';
+import { ARPHRD_LOOPBACK, foreignLink } from './link-types.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
 import type { SystemCalls } from './system-calls.js';
 
@@ -54,18 +55,21 @@ export function readInterface(calls: SystemCalls, name: string, sysfs = SYSFS): 
     if (Number(read('ifindex')) !== index) throw foreignSysfs(name);
     const receiveQueues = countQueues(`${sysfs}/${name}/queues`, 'rx-');
     const transmitQueues = countQueues(`${sysfs}/${name}/queues`, 'tx-');
+    const type = Number(read('type'));
+    const link = foreignLink(type);
     const zeroCopy = factOf(readXdpFeatures(calls, index))?.zeroCopy;
     return {
       name,
       index,
-      driver: driverName(calls, name, Number(read('type')), `${sysfs}/${name}`),
+      driver: driverName(calls, name, type, `${sysfs}/${name}`),
       queues: Math.max(receiveQueues, transmitQueues),
       receiveQueues,
       transmitQueues,
       mtu: Number(read('mtu')),
       up: (Number(read('flags')) & IFF_UP) !== 0 && read('operstate') !== 'lowerlayerdown',
       mac: read('address'),
-      modes: zeroCopy === false ? MODES.filter((mode) => mode !== 'xdp-zc') : MODES,
+      ...(link !== undefined && { foreignLink: link }),
+      modes: link !== undefined ? [] : zeroCopy === false ? MODES.filter((mode) => mode !== 'xdp-zc') : MODES,
       zeroCopy,
     };
   } catch (cause) {

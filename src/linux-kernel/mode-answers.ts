@@ -1,6 +1,7 @@
 import { type Answer, cannotTell, doesNot, factOf, type Known, WORKS } from '../kernel/answer.js';
 import type { Mode } from '../kernel/contract.js';
 import type { AttachedMode, AttachedProgram, ModeAnswer, XdpFeatures } from '../kernel/device-report.js';
+import { FOREIGN_LINK_REMEDY } from '../kernel/foreign-link.js';
 import {
   type Capabilities,
   type Capability,
@@ -42,7 +43,9 @@ export function hasAfXdp(calls: SystemCalls): boolean | undefined {
 
 function answerMode(mode: (typeof MODES)[number], facts: ModeFacts): Answer {
   const { device, afXdp } = facts;
-  const { name } = device;
+  const { name, foreignLink } = device;
+  if (foreignLink !== undefined)
+    return doesNot(`its packets have no Ethernet header (${foreignLink})`, FOREIGN_LINK_REMEDY);
   const isXdp = mode !== 'v3' && mode !== 'v2';
   // First what the interface can do at all, then what is in the way now.
   const ability = isXdp ? answerAbility(mode, facts) : WORKS;

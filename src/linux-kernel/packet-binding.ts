@@ -1,5 +1,6 @@
 import { PacketError } from '../errors.js';
 import type { BindRequest } from '../kernel/contract.js';
+import { checkLink } from '../kernel/foreign-link.js';
 import { V2_TRANSMIT } from '../ring/v2/layout.js';
 import { V3_TRANSMIT } from '../ring/v3/layout.js';
 import {
@@ -26,7 +27,7 @@ import { checkReceiveRing } from './xdp-binding.js';
 /**
  * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
  *
- * @throws PacketError MODE_UNSUPPORTED, NO_QUEUE, INVALID_OPTION
+ * @throws PacketError NOT_ETHERNET, MODE_UNSUPPORTED, NO_QUEUE, INVALID_OPTION
  */
 export function checkBinding(
   request: BindRequest,
@@ -35,6 +36,7 @@ export function checkBinding(
   rings: PacketRings,
 ): void {
   const { mode, queue, receive, segments, fanout } = request;
+  checkLink(device);
   if (mode !== version) {
     throw new PacketError('MODE_UNSUPPORTED', `mode ${String(mode)} is not one of a ${version} socket`, {
       remedy: `make the socket with the version that the mode needs; this one does ${version}`,

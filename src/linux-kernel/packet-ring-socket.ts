@@ -141,7 +141,8 @@ export class PacketRingSocket implements KernelSocket {
   }
 
   /**
-   * Binds to an interface, all queues of it. In a fanout group the socket hears every packet for the moment until it has joined.
+   * Binds to an interface, all queues of it. A socket of a fanout group hears nothing before it has joined: only bound sockets can join,
+   * and as such it would hear what is the others'.
    *
    * @throws PacketError NO_INTERFACE, NO_QUEUE, MODE_UNSUPPORTED, FLOW_TABLE_FULL, INVALID_OPTION,
    *   NO_PRIVILEGE, WRONG_STATE, SYSTEM_CALL
@@ -159,8 +160,12 @@ export class PacketRingSocket implements KernelSocket {
     this.#bound = { device, promiscuous, fanout: group !== undefined };
     setTrafficOptions(calls, descriptor, request);
     if (receive === 'none') bindInterface(calls, descriptor, device, false);
-    else this.#hear(receive);
-    if (group !== undefined) joinFanout(calls, descriptor, group);
+    else if (group === undefined) this.#hear(receive);
+    else {
+      this.#hear('none');
+      joinFanout(calls, descriptor, group);
+      attachReceiveFilter(calls, descriptor, receive);
+    }
     return { mode, queue: undefined, exclusive: false, largestPacket: largestPacket(device, version, rings) };
   }
 

@@ -1,6 +1,7 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
+import { checkLink } from '../kernel/foreign-link.js';
 import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
 import {
@@ -54,7 +55,7 @@ const RECEIVE_BUFFER_UNITS: Readonly<Partial<Record<string, number>>> = { igb: 1
  * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
  *
  * @returns the queue and mode to bind
- * @throws PacketError MODE_UNSUPPORTED, NO_QUEUE, FRAME_TOO_SMALL, INVALID_OPTION
+ * @throws PacketError NOT_ETHERNET, MODE_UNSUPPORTED, NO_QUEUE, FRAME_TOO_SMALL, INVALID_OPTION
  */
 export function checkBinding(
   request: BindRequest,
@@ -64,6 +65,7 @@ export function checkBinding(
   transmits: boolean,
 ): { queue: number; mode: BoundMode } {
   const { mode, receive } = request;
+  checkLink(device);
   if (mode !== 'xdp-zc' && mode !== 'xdp-copy' && mode !== 'xdp-generic') {
     throw new PacketError('MODE_UNSUPPORTED', `mode ${mode} is not one of an AF_XDP socket`, {
       remedy: 'make the socket with the version that the mode needs; this one does xdp-zc, xdp-copy, xdp-generic',

@@ -10,6 +10,12 @@ export const PACKET_CONTINUES = 1;
 export const PACKET_TRUNCATED = 2;
 /** Flag of a batch entry: metadata for sending lies in front of the packet. Set by `PacketSocket.requestChecksum`. */
 export const PACKET_METADATA = 4;
+/**
+ * Flag of a received entry (V2 and V3 on Linux: TP_STATUS_CSUMNOTREADY): a TCP, UDP or SCTP checksum is not filled in yet, because the
+ * packet comes from the stack of this machine, or of a container or virtual machine on it, which leaves that to the device. Nothing is
+ * wrong with the packet, so do not check that checksum; whoever sends the packet on must fill it in.
+ */
+export const PACKET_CHECKSUM_NOT_READY = 8;
 
 /** Outcome of a frame that was sent, in `PacketBatch.outcome` (I9). Positive values are errno. */
 export const OUTCOME_SENT = 0;
@@ -28,7 +34,7 @@ export class PacketBatch {
   readonly offset: Int32Array;
   /** Bytes of each packet; after `allocate`, the bytes there are to write into. */
   readonly size: Int32Array;
-  /** {@link PACKET_CONTINUES}, {@link PACKET_TRUNCATED} or 0. */
+  /** {@link PACKET_CONTINUES}, {@link PACKET_TRUNCATED}, {@link PACKET_CHECKSUM_NOT_READY}, any of them, or 0. */
   readonly flags: Int32Array;
   /** Bytes that a received packet had before it was cut; only where `flags` has {@link PACKET_TRUNCATED}. */
   readonly originalSize: Int32Array;

@@ -12,6 +12,7 @@ import type {
   RingRequest,
   SocketMaps,
 } from '../kernel/contract.js';
+import { checkLink } from '../kernel/foreign-link.js';
 import { checkBoolean, checkChoice, checkOptionNames } from '../options.js';
 import { PacketBuffer, type PacketBufferOptions } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker, type OwnershipViolation } from '../ring/ownership-checker.js';
@@ -165,6 +166,7 @@ const FATAL: ReadonlySet<string> = new Set([
   'ARENA_EXHAUSTED',
   'NO_FRAMES',
   'NO_INTERFACE',
+  'NOT_ETHERNET',
   'WRONG_STATE',
 ]);
 
@@ -216,11 +218,14 @@ function checkOptions(options: OpenSocketOptions): void {
   }
 }
 
-/** @throws PacketError NO_INTERFACE */
+/** @throws PacketError NO_INTERFACE, NOT_ETHERNET */
 export async function findInterface(kernel: Kernel, name: string): Promise<InterfaceInfo> {
   const all = await kernel.interfaces();
   const found = all.find((candidate) => candidate.name === name);
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    checkLink(found);
+    return found;
+  }
   throw new PacketError('NO_INTERFACE', `there is no interface ${name} on the ${kernel.name} kernel`, {
     remedy: all.length === 0 ? 'it has none' : `it has ${all.map((one) => one.name).join(', ')}`,
   });

@@ -4,7 +4,7 @@ import { eventLoop, eventLoopIsDue } from '../kernel/event-loop.js';
 import { checkOptionNames } from '../options.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
-import { PACKET_TRUNCATED, PacketBatch } from '../ring/packet-batch.js';
+import { PACKET_CHECKSUM_NOT_READY, PACKET_TRUNCATED, PacketBatch } from '../ring/packet-batch.js';
 import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
 import { requestChecksum } from '../ring/xdp/transmit-metadata.js';
 import type { Receive } from '../steering/rules.js';
@@ -50,6 +50,8 @@ export interface Packet {
   readonly size: number;
   /** Bytes that the packet had: more than `size` where the ring had no room for all of it (V2, V3). */
   readonly originalSize: number;
+  /** False where a checksum is still to be filled in (V2 and V3 on Linux; see PACKET_CHECKSUM_NOT_READY). */
+  readonly checksumReady: boolean;
   /** When it was received, where the ring tells (V2, V3), in seconds since 1970. */
   readonly time: number;
 }
@@ -308,7 +310,7 @@ export class PacketSocket {
     checkOptionNames('packets', options, ['signal', 'batch']);
     const batch = new PacketBatch(options.batch ?? 64);
     const { signal } = options;
-    const packet = { data: this.bytes, offset: 0, size: 0, originalSize: 0, time: 0 };
+    const packet = { data: this.bytes, offset: 0, size: 0, originalSize: 0, checksumReady: true, time: 0 };
     try {
       while (!this.#closed && !signal?.aborted) {
         if (this.receive(batch) === 0) {
@@ -325,6 +327,7 @@ export class PacketSocket {
           packet.size = batch.size[i]!;
           const cut = (batch.flags[i]! & PACKET_TRUNCATED) !== 0;
           packet.originalSize = cut ? batch.originalSize[i]! : packet.size;
+          packet.checksumReady = (batch.flags[i]! & PACKET_CHECKSUM_NOT_READY) === 0;
           packet.data = this.bytes.subarray(packet.offset, packet.offset + packet.size);
           packet.time = batch.seconds[i]! + batch.nanoseconds[i]! / 1e9;
           yield packet;

@@ -12,6 +12,9 @@ test('V2 and V3 sockets wait without spinning, and are told of an interface that
 test('V2 and V3 sockets share an interface, with the stack and with each other', { skip }, () =>
   runInside(inside('packet-sharing')),
 );
+test('V2 and V3 sockets divide the queues of an interface among them', { skip }, () =>
+  runInside(inside('packet-queues'), { queues: 2 }),
+);
 test('what V2 and V3 refuse is a typed error that names the remedy; nothing is left behind', { skip }, () =>
   runInside(inside('packet-refusals')),
 );

@@ -250,6 +250,23 @@ test('after kill -9, tp4 doctor tells and --repair puts NAPI settings back', { s
   assert.deepEqual([setting('napi_defer_hard_irqs'), setting('gro_flush_timeout')], ['0', '0']);
 });
 
+test('tp4 devices and doctor say of an interface without Ethernet headers that no mode works there', {
+  skip,
+}, async () => {
+  pair.run(pair.near, 'ip', 'tuntap', 'add', 'dev', 'tp4tun', 'mode', 'tun');
+  pair.run(pair.near, 'ip', 'link', 'set', 'tp4tun', 'up');
+  try {
+    const { status, stdout } = await tp4('devices', 'tp4tun');
+    assert.equal(status, 0);
+    assert.equal(stdout.match(/no: its packets have no Ethernet header \(bare IP, .*\) \(.*TAP device/g)?.length, 5);
+    const examined = await tp4('doctor', 'tp4tun');
+    assert.equal(examined.status, 1);
+    assert.match(examined.stdout, /PROBLEM +modes +none works: its packets have no Ethernet header/);
+  } finally {
+    pair.run(pair.near, 'ip', 'tuntap', 'del', 'dev', 'tp4tun', 'mode', 'tun');
+  }
+});
+
 test('after kill -9, the next program puts NAPI settings back', { skip }, async () => {
   const child = pair.start(pair.near, program('napi'), pair.near.interface);
   await child.line('open');

@@ -103,5 +103,9 @@ export function checkModes({ modes }: DeviceReport): Finding {
   if (works.length > 0) return fine(check, `${works.join(', ')} ${works.length === 1 ? 'works' : 'work'}`);
   const open = named('cannot-tell');
   if (open.length > 0) return unclear(check, `${open.join(', ')} may work; only trying tells`);
+  const [first, ...others] = modes;
+  if (first?.answer === 'does-not' && others.every((one) => one.answer === 'does-not' && one.why === first.why)) {
+    return blocks(check, `none works: ${first.why}`, first.remedy);
+  }
   return blocks(check, 'none works', 'tp4 devices says why for each');
 }

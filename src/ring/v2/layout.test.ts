@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PacketBatch } from '../packet-batch.js';
+import { PACKET_CHECKSUM_NOT_READY, PacketBatch } from '../packet-batch.js';
 import * as v3 from '../v3/layout.js';
 import * as v2 from './layout.js';
 import { packetOf, RingPair } from './ring-pair.test-support.js';
@@ -127,6 +127,7 @@ describe('the memory layout of TPACKET_V2', () => {
     assert.equal(pair.user.receive(batch), 2);
     assert.equal(batch.seconds[0], 4_000_000_000);
     assert.equal(batch.nanoseconds[0], 5);
+    assert.deepEqual([batch.flags[0], batch.flags[1]], [PACKET_CHECKSUM_NOT_READY, 0]);
     assert.deepEqual([...pair.bytes(batch, 0)], bare);
     assert.deepEqual([...pair.bytes(batch, 1)], [...bare.slice(0, 12), 0x81, 0x00, 0x2f, 0xff, ...bare.slice(12)]);
     pair.user.release(batch);
@@ -134,5 +135,6 @@ describe('the memory layout of TPACKET_V2', () => {
     assert.equal(slotOf(pair, 1).getUint32(0, true), 0);
     write(2, 1, 0);
     assert.equal(pair.user.receive(batch), 1);
+    assert.equal(batch.flags[0], 0);
   });
 });

@@ -52,6 +52,8 @@ export const TP_STATUS_KERNEL = 0;
 export const TP_STATUS_USER = 1 << 0;
 /** The packets before this one did not fit: some are lost. */
 export const TP_STATUS_LOSING = 1 << 2;
+/** The sender is this machine's stack or a virtual interface's, and has left the checksum to the device. */
+export const TP_STATUS_CSUMNOTREADY = 1 << 3;
 /** The VLAN tag was taken out of the packet and is in the header. */
 export const TP_STATUS_VLAN_VALID = 1 << 4;
 /** The tag's TPID, too; otherwise it is 0x8100. */

@@ -14,6 +14,7 @@ const {
   SECONDS,
   SNAPLEN,
   STATUS,
+  TP_STATUS_CSUMNOTREADY,
   TP_STATUS_KERNEL,
   TP_STATUS_USER,
   TP_STATUS_VLAN_TPID_VALID,
@@ -122,8 +123,9 @@ export class V2Rings extends SlotRings {
       }
       offset[at] = start + mac;
       size[at] = bytes;
-      flags[at] = cut > 0 ? PACKET_TRUNCATED : 0;
+      flags[at] = status & TP_STATUS_CSUMNOTREADY; // PACKET_CHECKSUM_NOT_READY is the same bit
       if (cut > 0) {
+        flags[at] = flags[at]! | PACKET_TRUNCATED;
         originalSize[at] = bytes + cut;
         this.counters.truncated++;
       }

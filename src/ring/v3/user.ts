@@ -30,7 +30,8 @@ const {
   VLAN_TPID,
 } = layout;
 const { PACKET_TRUNCATED } = packetBatch;
-const { TP_STATUS_KERNEL, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } = v2;
+const { TP_STATUS_CSUMNOTREADY, TP_STATUS_KERNEL, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID } =
+  v2;
 
 /** Whose a block is. */
 const KERNEL = 0;
@@ -171,8 +172,9 @@ export class V3Rings extends SlotRings {
       }
       offset[at] = start + mac;
       size[at] = bytes;
-      flags[at] = cut > 0 ? PACKET_TRUNCATED : 0;
+      flags[at] = status & TP_STATUS_CSUMNOTREADY; // PACKET_CHECKSUM_NOT_READY is the same bit
       if (cut > 0) {
+        flags[at] = flags[at]! | PACKET_TRUNCATED;
         originalSize[at] = bytes + cut;
         this.counters.truncated++;
       }

@@ -68,6 +68,23 @@ for (const mode of MODES) {
   });
 }
 
+test('an interface without Ethernet headers, in every mode', async () => {
+  pair.run(pair.near, 'ip', 'tuntap', 'add', 'dev', 'tp4tun', 'mode', 'tun');
+  pair.run(pair.near, 'ip', 'link', 'set', 'tp4tun', 'up');
+  const error = { code: 'NOT_ETHERNET', message: /tp4tun.*no Ethernet header \(bare IP/, remedy: /TAP device/ };
+  for (const mode of ['best', 'xdp-copy', 'xdp-generic', ...MODES] as const) {
+    await refused({ mode, interface: 'tp4tun' }, error);
+    await refused({ mode, interface: 'tp4tun', receive: 'none' }, error);
+  }
+  // Who uses the kernel contract by itself is told the same.
+  const socket = await kernel.socket('v3');
+  await socket.createRings({ receive: 4, transmit: 8, frameSize: 2048, blockSize: 16384 });
+  await socket.map();
+  await assert.rejects(socket.bind({ interface: 'tp4tun', mode: 'v3', receive: 'all', segments: false }), error);
+  await socket.close();
+  pair.run(pair.near, 'ip', 'tuntap', 'del', 'dev', 'tp4tun', 'mode', 'tun');
+});
+
 test('packets longer than a ring frame or a block has room for are cut, and marked as such', async () => {
   pair.run(pair.near, 'ip', 'link', 'set', name, 'mtu', '9000');
   pair.run(pair.far, 'ip', 'link', 'set', pair.far.interface, 'mtu', '9000');

@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
-import { PacketBatch } from '../../../src/ring/packet-batch.js';
+import { PACKET_CHECKSUM_NOT_READY, PacketBatch } from '../../../src/ring/packet-batch.js';
 import { type OpenSocketOptions, openSocket } from '../../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../../src/socket/packet-socket.js';
 import { readNumberedFrame } from '../../support/frames.js';
@@ -86,6 +86,40 @@ for (const mode of MODES) {
     }
   });
 }
+
+for (const mode of MODES) {
+  test(`${mode}: packets of a stack that leaves checksums to the device are marked`, async () => {
+    await using socket = await open({ mode });
+    for (const offload of ['on', 'off'] as const) {
+      pair.run(pair.far, 'ethtool', '-K', pair.far.interface, 'tx', offload);
+      const asked = ask('marked');
+      const flags: number[] = [];
+      const batch = new PacketBatch(64);
+      while (flags.length === 0 && (await socket.wait({ timeoutMilliseconds: 5000 }))) {
+        socket.receive(batch);
+        for (let i = 0; i < batch.length; i++) {
+          const packet = socket.bytes.slice(batch.offset[i]!, batch.offset[i]! + batch.size[i]!);
+          if (Buffer.from(packet).includes('marked')) flags.push(batch.flags[i]!);
+        }
+        socket.release(batch);
+      }
+      assert.deepEqual(flags, [offload === 'on' ? PACKET_CHECKSUM_NOT_READY : 0]);
+      await asked;
+    }
+    pair.run(pair.far, 'ethtool', '-K', pair.far.interface, 'tx', 'on');
+  });
+}
+
+test('iterating says which packets have their checksum still to come', async () => {
+  await using socket = await open({ mode: 'v3' });
+  const asked = ask('iterated');
+  for await (const { data, checksumReady } of socket) {
+    if (!Buffer.from(data).includes('iterated')) continue;
+    assert.equal(checksumReady, false);
+    break;
+  }
+  await asked;
+});
 
 const promiscuity = (): number =>
   (JSON.parse(pair.run(pair.near, 'ip', '-d', '-j', 'link', 'show', name)) as { promiscuity: number }[])[0]!
@@ -217,6 +251,43 @@ for (const mode of MODES) {
     await second.close();
     await send();
     assert.equal((await drain([first]))[0]!.length, 256);
+  });
+}
+
+for (const mode of MODES) {
+  test(`${mode}: who joins a group under fire hears nothing of what is the others'`, async () => {
+    const fanout = { group: 10, type: 'load-balance' } as const;
+    await using first = await open({ mode, fanout, ring: 4096 });
+    const sender = pair.start(pair.far, program('txpush'), pair.far.interface, 'v2', 100_000, 60);
+    let ended = false;
+    void sender.result.finally(() => {
+      ended = true;
+    });
+    const seen = new Set<number>();
+    const twice: number[] = [];
+    const batch = new PacketBatch(256);
+    const take = (socket: PacketSocket): void => {
+      while (socket.receive(batch) > 0) {
+        for (let i = 0; i < batch.length; i++) {
+          const number = readNumberedFrame(socket.bytes, batch.offset[i]!, batch.size[i]!, 60);
+          if (seen.has(number)) twice.push(number);
+          else seen.add(number);
+        }
+        socket.release(batch);
+      }
+    };
+    let joined = 0;
+    while (!ended && joined < 500) {
+      const second = await open({ mode, fanout, ring: 64 });
+      joined++;
+      take(second);
+      take(first);
+      await second.close();
+      take(first);
+    }
+    assert.equal((await sender.result).status, 0);
+    assert.ok(joined > 5 && seen.size > 1000, `${joined} sockets joined, ${seen.size} packets came`);
+    assert.deepEqual(twice, []);
   });
 }
 
