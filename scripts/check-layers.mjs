@@ -12,6 +12,7 @@ const ALLOWED = {
   'capture-file': ['errors', 'options', 'packet'],
   steering: ['errors', 'packet'],
   arena: ['errors'],
+  ebpf: ['errors', 'options', 'arena'],
   kernel: ['arena', 'steering'],
   'packet-buffer': ['errors', 'options', 'arena', 'kernel'],
   'packet-array': ['errors'],
