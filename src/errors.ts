@@ -25,6 +25,11 @@ export type ErrorCode =
   | 'WRONG_STATE' // the call came out of order (bind before rings, say)
   | 'CAPTURE_CORRUPT' // a capture file is damaged; what was readable before stays readable
   | 'CAPTURE_UNSUPPORTED'
+  | 'PROGRAM_CORRUPT' // the bytes of an eBPF object or program are damaged
+  | 'PROGRAM_REFUSED' // the verifier does not let an eBPF program run; the message says why and where
+  | 'MAP_FULL'
+  | 'MAP_ENTRY' // the entry exists and should not, or the other way round
+  | 'MAP_UNSUPPORTED' // a map of this type or with these sizes and flags cannot be, or lacks the operation
   | 'OWNERSHIP' // the frame-ownership checker found a double post, a use after send or a leak
   | 'NO_PRIVILEGE'
   | 'UNSUPPORTED_PLATFORM'

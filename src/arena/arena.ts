@@ -1,4 +1,5 @@
 import { checkInteger, PacketError } from '../errors.js';
+import { FreeParts, type Part } from './free-parts.js';
 import { loadRoutines, type Routines } from './routines/routines.js';
 
 /** Bytes of a page: regions start on page boundaries, as Linux wants for packet buffers and ring mappings. */
@@ -9,7 +10,7 @@ export const MAXIMUM_ARENA_BYTES = 2 ** 31;
 const DEFAULT_ARENA_BYTES = 2 ** 30;
 
 /** A page-aligned part of the arena. Whoever allocated it owns it until `free`. */
-export interface Region {
+export interface Region extends Part {
   /** Byte offset in the arena. */
   readonly offset: number;
   /** Length in bytes, whole pages. */
@@ -41,8 +42,7 @@ export class Arena {
   /** Signed words: `Atomics.wait` wants them, and ring indices stay small integers in them. Little-endian. */
   readonly i32: Int32Array;
   readonly routines: Routines;
-  /** Free parts, sorted by offset, never adjacent to each other. */
-  readonly #free: { offset: number; bytes: number }[];
+  readonly #free: FreeParts;
 
   private constructor(memory: WebAssembly.Memory, region: Region) {
     this.memory = memory;
@@ -50,7 +50,7 @@ export class Arena {
     this.u16 = new Uint16Array(memory.buffer);
     this.i32 = new Int32Array(memory.buffer);
     this.routines = loadRoutines(memory);
-    this.#free = [{ offset: region.offset, bytes: region.bytes }];
+    this.#free = new FreeParts(region);
   }
 
   /**
@@ -95,7 +95,7 @@ export class Arena {
 
   /** Bytes not given out, in total; the largest region is smaller when they are scattered. */
   get freeBytes(): number {
-    return this.#free.reduce((sum, part) => sum + part.bytes, 0);
+    return this.#free.bytes;
   }
 
   /**
@@ -109,16 +109,8 @@ export class Arena {
   allocate(bytes: number, alignment: number = PAGE_BYTES): Region {
     checkInteger('region bytes', bytes, 1, MAXIMUM_ARENA_BYTES);
     const length = Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
-    for (let i = 0; i < this.#free.length; i++) {
-      const part = this.#free[i]!;
-      const offset = Math.ceil(part.offset / alignment) * alignment;
-      const before = offset - part.offset;
-      if (before + length > part.bytes) continue;
-      const rest = { offset: offset + length, bytes: part.bytes - before - length };
-      const kept = before > 0 ? [{ offset: part.offset, bytes: before }] : [];
-      this.#free.splice(i, 1, ...kept, ...(rest.bytes > 0 ? [rest] : []));
-      return { offset, bytes: length };
-    }
+    const offset = this.#free.take(length, alignment);
+    if (offset !== undefined) return { offset, bytes: length };
     throw new PacketError(
       'ARENA_EXHAUSTED',
       `no region of ${length} bytes left in the arena (${this.freeBytes} bytes are free)`,
@@ -128,16 +120,7 @@ export class Arena {
 
   /** Takes a region back. The caller must hold no offset into it any more. */
   free(region: Region): void {
-    const next = this.#free.findIndex((part) => part.offset > region.offset);
-    const at = next < 0 ? this.#free.length : next;
-    this.#free.splice(at, 0, { offset: region.offset, bytes: region.bytes });
-    for (let i = Math.min(at + 1, this.#free.length - 1); i >= Math.max(at, 1); i--) {
-      const left = this.#free[i - 1]!;
-      const right = this.#free[i]!;
-      if (left.offset + left.bytes !== right.offset) continue;
-      left.bytes += right.bytes;
-      this.#free.splice(i, 1);
-    }
+    this.#free.give(region);
   }
 
   /** Writes zeros over a region, for rings: a fresh ring must not show what an earlier owner left. */

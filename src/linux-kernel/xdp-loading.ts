@@ -1,5 +1,5 @@
+import { encodeInstructions, type Instruction, SLOT_BYTES } from '../ebpf/instruction.js';
 import { PacketError } from '../errors.js';
-import { EBPF_INSTRUCTION_BYTES, type EbpfInstruction, encodeEbpf } from '../steering/programs/ebpf-instructions.js';
 import { BPF_F_XDP_HAS_FRAGS, BPF_PROG_LOAD, BPF_PROG_TYPE_XDP, E2BIG } from './constants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
@@ -32,7 +32,7 @@ const tooMany = {
  * @returns its descriptor
  * @throws PacketError NO_PRIVILEGE, FLOW_TABLE_FULL (too many rules for one program), SYSTEM_CALL with the last lines of the verifier's log
  */
-export function loadXdpProgram(calls: SystemCalls, program: readonly EbpfInstruction[], segments: boolean): number {
+export function loadXdpProgram(calls: SystemCalls, program: readonly Instruction[], segments: boolean): number {
   if (program.length > MOST_EBPF_INSTRUCTIONS) {
     throw new PacketError(
       'FLOW_TABLE_FULL',
@@ -40,8 +40,8 @@ export function loadXdpProgram(calls: SystemCalls, program: readonly EbpfInstruc
       { remedy: tooMany.remedy },
     );
   }
-  const instructions = new Struct(program.length * EBPF_INSTRUCTION_BYTES);
-  instructions.bytes.set(encodeEbpf(program));
+  const instructions = new Struct(program.length * SLOT_BYTES);
+  instructions.bytes.set(encodeInstructions(program));
   const licence = new Struct(16).text(0, LICENCE);
   const attributes = new Struct(148)
     .u32(0, BPF_PROG_TYPE_XDP)

@@ -1,30 +1,35 @@
-import { PacketError } from '../../errors.js';
+import { CONTEXT_DATA, CONTEXT_DATA_END, CONTEXT_RX_QUEUE_INDEX, XDP_PASS } from '../../ebpf/execution.js';
+import { type Instruction, instruction, wideInstruction } from '../../ebpf/instruction.js';
 import {
-  EBPF_ADD,
-  EBPF_ADD_IMMEDIATE,
-  EBPF_ADD_IMMEDIATE_32,
-  EBPF_AND_IMMEDIATE_32,
-  EBPF_CALL,
-  EBPF_EXIT,
-  EBPF_JUMP,
-  EBPF_JUMP_AT_LEAST_32,
-  EBPF_JUMP_EQUAL_32,
-  EBPF_JUMP_GREATER,
-  EBPF_JUMP_LESS_32,
-  EBPF_JUMP_NOT_EQUAL_32,
-  EBPF_LOAD,
-  EBPF_LOAD_WIDE,
-  EBPF_MOVE,
-  EBPF_MOVE_IMMEDIATE,
-  EBPF_MOVE_IMMEDIATE_32,
-  EBPF_OR_IMMEDIATE_32,
-  EBPF_SHIFT_LEFT_IMMEDIATE_32,
-  EBPF_STORE_WORD,
-  EBPF_TO_BIG_ENDIAN,
-  type EbpfInstruction,
-  ebpf,
-  LONGEST_EBPF_JUMP,
-} from './ebpf-instructions.js';
+  BPF_ADD,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_AND,
+  BPF_B,
+  BPF_CALL,
+  BPF_END,
+  BPF_EXIT,
+  BPF_H,
+  BPF_JA,
+  BPF_JEQ,
+  BPF_JGE,
+  BPF_JGT,
+  BPF_JLT,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_JNE,
+  BPF_LDX,
+  BPF_LSH,
+  BPF_MEM,
+  BPF_MOV,
+  BPF_OR,
+  BPF_PSEUDO_MAP_FD,
+  BPF_STX,
+  BPF_TO_BE,
+  BPF_W,
+  BPF_X,
+} from '../../ebpf/opcodes.js';
+import { PacketError } from '../../errors.js';
 import { comesNext, type Label, type MatchCode, type Operation, SCRATCH_WORDS } from './match-code.js';
 
 // Which register is what.
@@ -40,44 +45,52 @@ const PACKET_END = 8;
 const QUEUE = 9;
 const STACK = 10;
 
-// struct xdp_md (linux/bpf.h)
-const CONTEXT_DATA = 0;
-const CONTEXT_DATA_END = 4;
-const CONTEXT_QUEUE = 16;
-
-const XDP_PASS = 2;
 const BPF_FUNC_REDIRECT_MAP = 51;
-/** In the source register of a wide load: the immediate is a map's descriptor. */
-const BPF_PSEUDO_MAP_FD = 1;
+/** Furthest that a jump reaches, in slots. */
+const LONGEST_JUMP = 0x7fff;
+
+// Names end in 32 where the operation is on 32 bits, which clears the upper ones.
+const LOAD = { 1: BPF_LDX | BPF_MEM | BPF_B, 2: BPF_LDX | BPF_MEM | BPF_H, 4: BPF_LDX | BPF_MEM | BPF_W } as const;
+const STORE_WORD = BPF_STX | BPF_MEM | BPF_W;
+const MOVE = BPF_ALU64 | BPF_MOV | BPF_X;
+const MOVE_IMMEDIATE = BPF_ALU64 | BPF_MOV;
+const MOVE_IMMEDIATE_32 = BPF_ALU | BPF_MOV;
+const ADD = BPF_ALU64 | BPF_ADD | BPF_X;
+const ADD_IMMEDIATE = BPF_ALU64 | BPF_ADD;
+/** From network byte order; the immediate is the number of bits. */
+const TO_BIG_ENDIAN = BPF_ALU | BPF_END | BPF_TO_BE;
+const JUMP = BPF_JMP | BPF_JA;
+const JUMP_GREATER = BPF_JMP | BPF_JGT | BPF_X;
+const CALL = BPF_JMP | BPF_CALL;
+const EXIT = BPF_JMP | BPF_EXIT;
 
 const CALCULATE: Readonly<Record<Operation, number>> = {
-  and: EBPF_AND_IMMEDIATE_32,
-  or: EBPF_OR_IMMEDIATE_32,
-  add: EBPF_ADD_IMMEDIATE_32,
-  'shift-left': EBPF_SHIFT_LEFT_IMMEDIATE_32,
+  and: BPF_ALU | BPF_AND,
+  or: BPF_ALU | BPF_OR,
+  add: BPF_ALU | BPF_ADD,
+  'shift-left': BPF_ALU | BPF_LSH,
 };
 const JUMPS = {
-  equal: { yes: EBPF_JUMP_EQUAL_32, no: EBPF_JUMP_NOT_EQUAL_32 },
-  'at-least': { yes: EBPF_JUMP_AT_LEAST_32, no: EBPF_JUMP_LESS_32 },
+  equal: { yes: BPF_JMP32 | BPF_JEQ, no: BPF_JMP32 | BPF_JNE },
+  'at-least': { yes: BPF_JMP32 | BPF_JGE, no: BPF_JMP32 | BPF_JLT },
 } as const;
 
 /** What an XDP program does with an accepted packet: instructions to the exit, with the receive queue in register 9. */
-export type XdpAction = readonly EbpfInstruction[];
+export type XdpAction = readonly Instruction[];
 
 /** Ends with a verdict of enum xdp_action. */
 export function xdpVerdict(verdict: number): XdpAction {
-  return [ebpf(EBPF_MOVE_IMMEDIATE, { destination: 0, immediate: verdict }), ebpf(EBPF_EXIT)];
+  return [instruction(MOVE_IMMEDIATE, { destination: 0, immediate: verdict }), instruction(EXIT)];
 }
 
 /** Gives the packet to the socket that a map (BPF_MAP_TYPE_XSKMAP) has for its queue, or else to the stack. */
 export function xdpRedirect(map: number): XdpAction {
   return [
-    ebpf(EBPF_LOAD_WIDE, { destination: 1, source: BPF_PSEUDO_MAP_FD, immediate: map }),
-    ebpf(0), // the upper half of the wide load
-    ebpf(EBPF_MOVE, { destination: 2, source: QUEUE }),
-    ebpf(EBPF_MOVE_IMMEDIATE, { destination: 3, immediate: XDP_PASS }), // what an empty entry gives
-    ebpf(EBPF_CALL, { immediate: BPF_FUNC_REDIRECT_MAP }),
-    ebpf(EBPF_EXIT),
+    ...wideInstruction(1, BigInt(map), BPF_PSEUDO_MAP_FD),
+    instruction(MOVE, { destination: 2, source: QUEUE }),
+    instruction(MOVE_IMMEDIATE, { destination: 3, immediate: XDP_PASS }), // what an empty entry gives
+    instruction(CALL, { immediate: BPF_FUNC_REDIRECT_MAP }),
+    instruction(EXIT),
   ];
 }
 
@@ -87,22 +100,22 @@ export function xdpRedirect(map: number): XdpAction {
  *
  * @throws PacketError FLOW_TABLE_FULL for a jump that is too long
  */
-export function xdpProgram({ steps }: MatchCode, action: XdpAction): EbpfInstruction[] {
-  const program: EbpfInstruction[] = [];
+export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction[] {
+  const program: Instruction[] = [];
   const places = new Map<Label, number>();
   const targets = new Map<number, Label>();
-  const put = (code: number, fields: Parameters<typeof ebpf>[1]): void => {
-    program.push(ebpf(code, fields));
+  const put = (opcode: number, fields: Parameters<typeof instruction>[1]): void => {
+    program.push(instruction(opcode, fields));
   };
-  const jump = (code: number, to: Label, fields: Parameters<typeof ebpf>[1] = {}): void => {
+  const jump = (opcode: number, to: Label, fields: Parameters<typeof instruction>[1] = {}): void => {
     targets.set(program.length, to);
-    put(code, fields);
+    put(opcode, fields);
   };
-  put(EBPF_LOAD[4], { destination: QUEUE, source: CONTEXT, offset: CONTEXT_QUEUE });
+  put(LOAD[4], { destination: QUEUE, source: CONTEXT, offset: CONTEXT_RX_QUEUE_INDEX });
   if (steps.some(({ step }) => step === 'need')) {
-    put(EBPF_LOAD[4], { destination: PACKET, source: CONTEXT, offset: CONTEXT_DATA });
-    put(EBPF_LOAD[4], { destination: PACKET_END, source: CONTEXT, offset: CONTEXT_DATA_END });
-    put(EBPF_MOVE_IMMEDIATE, { destination: POSITION, immediate: 0 });
+    put(LOAD[4], { destination: PACKET, source: CONTEXT, offset: CONTEXT_DATA });
+    put(LOAD[4], { destination: PACKET_END, source: CONTEXT, offset: CONTEXT_DATA_END });
+    put(MOVE_IMMEDIATE, { destination: POSITION, immediate: 0 });
   }
   for (const [index, step] of steps.entries()) {
     switch (step.step) {
@@ -110,43 +123,43 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): EbpfInstruc
         places.set(step.label, program.length);
         break;
       case 'need':
-        put(EBPF_MOVE, { destination: POINTER, source: PACKET });
-        put(EBPF_ADD, { destination: POINTER, source: POSITION });
-        put(EBPF_MOVE, { destination: LIMIT, source: POINTER });
-        put(EBPF_ADD_IMMEDIATE, { destination: LIMIT, immediate: step.bytes });
-        jump(EBPF_JUMP_GREATER, step.otherwise, { destination: LIMIT, source: PACKET_END });
+        put(MOVE, { destination: POINTER, source: PACKET });
+        put(ADD, { destination: POINTER, source: POSITION });
+        put(MOVE, { destination: LIMIT, source: POINTER });
+        put(ADD_IMMEDIATE, { destination: LIMIT, immediate: step.bytes });
+        jump(JUMP_GREATER, step.otherwise, { destination: LIMIT, source: PACKET_END });
         break;
       case 'skip':
-        put(EBPF_ADD_IMMEDIATE, { destination: POSITION, immediate: step.bytes });
+        put(ADD_IMMEDIATE, { destination: POSITION, immediate: step.bytes });
         break;
       case 'advance':
-        put(EBPF_ADD, { destination: POSITION, source: ACCUMULATOR });
-        put(EBPF_MOVE, { destination: POINTER, source: PACKET });
-        put(EBPF_ADD, { destination: POINTER, source: POSITION });
-        jump(EBPF_JUMP_GREATER, step.otherwise, { destination: POINTER, source: PACKET_END });
+        put(ADD, { destination: POSITION, source: ACCUMULATOR });
+        put(MOVE, { destination: POINTER, source: PACKET });
+        put(ADD, { destination: POINTER, source: POSITION });
+        jump(JUMP_GREATER, step.otherwise, { destination: POINTER, source: PACKET_END });
         break;
       case 'load':
-        put(EBPF_LOAD[step.bytes], { destination: ACCUMULATOR, source: POINTER, offset: step.at });
-        if (step.bytes > 1) put(EBPF_TO_BIG_ENDIAN, { destination: ACCUMULATOR, immediate: 8 * step.bytes });
+        put(LOAD[step.bytes], { destination: ACCUMULATOR, source: POINTER, offset: step.at });
+        if (step.bytes > 1) put(TO_BIG_ENDIAN, { destination: ACCUMULATOR, immediate: 8 * step.bytes });
         break;
       case 'metadata':
         // The one field there is: XDP programs see tags in the packet, or not at all.
-        put(EBPF_MOVE, { destination: ACCUMULATOR, source: QUEUE });
+        put(MOVE, { destination: ACCUMULATOR, source: QUEUE });
         break;
       case 'set':
-        put(EBPF_MOVE_IMMEDIATE_32, { destination: ACCUMULATOR, immediate: step.value });
+        put(MOVE_IMMEDIATE_32, { destination: ACCUMULATOR, immediate: step.value });
         break;
       case 'store':
-        put(EBPF_STORE_WORD, { destination: STACK, source: ACCUMULATOR, offset: stackOffset(step.word) });
+        put(STORE_WORD, { destination: STACK, source: ACCUMULATOR, offset: stackOffset(step.word) });
         break;
       case 'recall':
-        put(EBPF_LOAD[4], { destination: ACCUMULATOR, source: STACK, offset: stackOffset(step.word) });
+        put(LOAD[4], { destination: ACCUMULATOR, source: STACK, offset: stackOffset(step.word) });
         break;
       case 'calculate':
         put(CALCULATE[step.operation], { destination: ACCUMULATOR, immediate: step.value });
         break;
       case 'jump':
-        if (!comesNext(steps, index, step.to)) jump(EBPF_JUMP, step.to);
+        if (!comesNext(steps, index, step.to)) jump(JUMP, step.to);
         break;
       case 'branch': {
         const operands = { destination: ACCUMULATOR, immediate: step.value };
@@ -155,7 +168,7 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): EbpfInstruc
           break;
         }
         jump(JUMPS[step.test].yes, step.yes, operands);
-        if (!comesNext(steps, index, step.no)) jump(EBPF_JUMP, step.no);
+        if (!comesNext(steps, index, step.no)) jump(JUMP, step.no);
         break;
       }
       case 'accept':
@@ -168,8 +181,8 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): EbpfInstruc
   }
   for (const [at, label] of targets) {
     const offset = places.get(label)! - at - 1;
-    if (offset > LONGEST_EBPF_JUMP) {
-      throw new PacketError('FLOW_TABLE_FULL', `a jump over ${offset} instructions, of at most ${LONGEST_EBPF_JUMP}`, {
+    if (offset > LONGEST_JUMP) {
+      throw new PacketError('FLOW_TABLE_FULL', `a jump over ${offset} instructions, of at most ${LONGEST_JUMP}`, {
         remedy: 'use fewer queues with rules',
       });
     }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { CaptureReader } from '../../../src/capture-file/contract.js';
 import { openCapture } from '../../../src/capture-file/open-capture.js';
+import { instruction } from '../../../src/ebpf/instruction.js';
+import { BPF_B, BPF_EXIT, BPF_JMP, BPF_LDX, BPF_MEM, BPF_W } from '../../../src/ebpf/opcodes.js';
 import { PacketError } from '../../../src/errors.js';
 import { readCapture } from '../../../src/host/read-capture.js';
 import { SOCK_CLOEXEC, SOCK_RAW } from '../../../src/linux-kernel/constants.js';
@@ -13,7 +15,6 @@ import { Struct } from '../../../src/linux-kernel/struct.js';
 import { SystemCalls } from '../../../src/linux-kernel/system-calls.js';
 import { loadXdpProgram } from '../../../src/linux-kernel/xdp-loading.js';
 import { PacketBatch } from '../../../src/ring/packet-batch.js';
-import { EBPF_LOAD, ebpf } from '../../../src/steering/programs/ebpf-instructions.js';
 import { codeForQueues, type QueueRules } from '../../../src/steering/programs/rule-code.js';
 import { xdpProgram, xdpVerdict } from '../../../src/steering/programs/xdp-program.js';
 import type { FlowRule, ParsedRule } from '../../../src/steering/rules.js';
@@ -142,8 +143,12 @@ test('hundreds of rules for each of two queues are told apart', async () => {
 });
 
 test('what the verifier says against a program is in the error', () => {
-  const load = ebpf(EBPF_LOAD[4], { destination: 0, source: 1, offset: 0 });
-  const unchecked = [load, ebpf(EBPF_LOAD[1], { destination: 0, source: 0, offset: 0 }), ebpf(0x95)];
+  const load = instruction(BPF_LDX | BPF_MEM | BPF_W, { destination: 0, source: 1, offset: 0 });
+  const unchecked = [
+    load,
+    instruction(BPF_LDX | BPF_MEM | BPF_B, { destination: 0, source: 0, offset: 0 }),
+    instruction(BPF_JMP | BPF_EXIT),
+  ];
   assert.throws(() => loadXdpProgram(calls, unchecked, false), {
     code: 'NO_PRIVILEGE',
     message: /the verifier says: .*invalid access to packet/s,
