@@ -16,8 +16,9 @@ import { NEED_WAKEUP } from '../ring/frame-rings.js';
 import { V2_TRANSMIT } from '../ring/v2/layout.js';
 import { V3_TRANSMIT } from '../ring/v3/layout.js';
 import type { Receive } from '../steering/rules.js';
-import { AF_PACKET, EAFNOSUPPORT, EAGAIN, ENETDOWN, ENOBUFS, SOCK_CLOEXEC, SOCK_RAW } from './constants.js';
+import { AF_PACKET, EAFNOSUPPORT, EAGAIN, ENETDOWN, ENOBUFS, ENXIO, SOCK_CLOEXEC, SOCK_RAW } from './constants.js';
 import { GONE_REMEDY, type LinuxInterface, readInterface } from './interfaces.js';
+import { LinkState } from './link-state.js';
 import { bindInterface, checkBinding, interfaceExists, largestPacket, setTrafficOptions } from './packet-binding.js';
 import { fanoutValue, joinFanout } from './packet-fanout.js';
 import { createRings, mapRings, type PacketRings, type RingVersion } from './packet-rings.js';
@@ -68,6 +69,7 @@ export class PacketRingSocket implements KernelSocket {
   readonly #host: PacketRingHost;
   readonly #mapping: RingMapping;
   readonly #waiting: SocketWaiting;
+  readonly #link = new LinkState();
   readonly #statistics = new PacketStatistics();
   #rings: PacketRings | undefined;
   #maps: SocketMaps | undefined;
@@ -225,6 +227,7 @@ export class PacketRingSocket implements KernelSocket {
     const counts = this.kicks;
     counts.calls++;
     const errno = -this.#host.calls.sendNothing(this.descriptor);
+    this.#link.note(errno === ENXIO ? ENETDOWN : errno); // ENXIO: the interface is gone, which `failure` finds out
     if (errno === 0) return true;
     const full = errno === EAGAIN || errno === ENOBUFS;
     if (full) counts.again++;
@@ -258,16 +261,27 @@ export class PacketRingSocket implements KernelSocket {
 
   /** For waiting: the kernel says ENETDOWN both when the interface goes down and when it is removed, once each. */
   failure(errno: number): Failure {
+    if (errno === ENETDOWN) this.#link.told();
+    return this.#failure('getsockopt SO_ERROR', errno);
+  }
+
+  /** For waiting: what `sendto` was told. Sockets that only send are told of no other way. */
+  linkFailure(): Failure | undefined {
+    const errno = this.#link.take();
+    return errno === 0 ? undefined : this.#failure('sendto', errno);
+  }
+
+  #failure(syscall: string, errno: number): Failure {
     const { device } = this.#bound!;
     const exists = interfaceExists(this.#host.calls, this.descriptor, device);
-    const error = systemCallError('getsockopt SO_ERROR', errno, 'wait for packets', {
-      [ENETDOWN]: exists
-        ? {
-            code: 'NO_INTERFACE',
-            why: `the interface ${device.name} went down`,
-            remedy: `ip link set dev ${device.name} up: then the socket works again`,
-          }
-        : { code: 'NO_INTERFACE', why: `the interface ${device.name} has been removed`, remedy: GONE_REMEDY },
+    const meaning = exists
+      ? {
+          why: `the interface ${device.name} went down`,
+          remedy: `ip link set dev ${device.name} up: then the socket works again`,
+        }
+      : { why: `the interface ${device.name} has been removed`, remedy: GONE_REMEDY };
+    const error = systemCallError(syscall, errno, 'wait for packets', {
+      [ENETDOWN]: { code: 'NO_INTERFACE', ...meaning },
     });
     return { error, final: !exists };
   }

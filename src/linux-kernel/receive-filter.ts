@@ -14,7 +14,8 @@ import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
 
-const REMEDY = 'use fewer rules, with address prefixes and port ranges';
+const REMEDY =
+  "use fewer rules, with address prefixes and port ranges, or receive: 'all' and pick the packets in the program";
 
 /**
  * Makes a packet socket (AF_PACKET, SOCK_RAW) hear what it is to receive, and nothing else, by a filter in classic BPF. The kernel

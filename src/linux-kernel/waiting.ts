@@ -14,7 +14,7 @@ const SENDING_INTERVAL_MILLISECONDS = 1;
  * POLLIN again and again while a program holds the V2 frame or V3 block that was filled last, and each look wakes the event loop.
  */
 const LONGEST_REST_MILLISECONDS = 8;
-/** How often to look whether the interface still exists: AF_XDP's poll does not report it. */
+/** How often to look whether the interface is still there and up: AF_XDP's poll does not report it. */
 const IDLE_INTERVAL_MILLISECONDS = 250;
 /** Spinning looks after the kernel's wake words once in so many turns. */
 const TURNS_PER_KICK = 64;
@@ -40,6 +40,8 @@ export interface WaitedFor {
   awaitsRoom(): boolean;
   /** What the pending error of the socket means. */
   failure(errno: number): Failure;
+  /** Asks the calls of the data path whether the interface has failed since the last time. */
+  linkFailure(): Failure | undefined;
   /** Kicks the rings whose wake words ask for it; with busy polling the receive ring in any case. */
   kickIfAsked(): void;
   /** Whether each kick polls the device, so that spinning must kick in every turn. */
@@ -231,15 +233,21 @@ export class SocketWaiting {
     this.#watching = false;
   }
 
-  /** Takes the socket's pending error, which the kernel tells once: ENETDOWN when the interface is unregistered, say. */
+  /**
+   * Takes the socket's pending error, which the kernel tells once: ENETDOWN when the interface is unregistered, say. It may have told a call
+   * of the data path instead.
+   */
   #takeFailure(): PacketError | undefined {
     if (this.#ended !== undefined) return this.#ended;
+    const errno = this.#pendingError();
+    const failure = errno === 0 ? this.#socket.linkFailure() : this.#socket.failure(errno);
+    if (failure?.final) this.#ended = failure.error;
+    return failure?.error;
+  }
+
+  #pendingError(): number {
     const value = new Struct(4);
-    if (this.#calls.getsockopt(this.#socket.descriptor, SOL_SOCKET, SO_ERROR, value) < 0) return undefined;
-    const errno = value.readI32(0);
-    if (errno === 0) return undefined;
-    const { error, final } = this.#socket.failure(errno);
-    if (final) this.#ended = error;
-    return error;
+    const result = this.#calls.getsockopt(this.#socket.descriptor, SOL_SOCKET, SO_ERROR, value);
+    return result < 0 ? 0 : value.readI32(0);
   }
 }

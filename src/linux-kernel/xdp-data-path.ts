@@ -1,8 +1,9 @@
 import type { Arena } from '../arena/arena.js';
 import type { BlockingWaitOptions, DataPath, DataPathShare, Direction, WaitOptions } from '../kernel/contract.js';
-import { EAGAIN, EBUSY, ENETDOWN, ENOBUFS, XDP_RING_NEED_WAKEUP } from './constants.js';
+import { EAGAIN, EBUSY, ENETDOWN, ENOBUFS, ENXIO, XDP_RING_NEED_WAKEUP } from './constants.js';
 import { GONE_REMEDY } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
+import { LinkState } from './link-state.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
 import { type Failure, SocketWaiting, type WaitedFor } from './waiting.js';
@@ -19,6 +20,11 @@ export interface XdpDataPathShare extends DataPathShare {
   readonly maps: XdpMaps;
   readonly counts: SharedArrayBuffer;
   readonly busyPolling: boolean;
+}
+
+function removed(syscall: string, errno: number): Failure {
+  const gone = { code: 'NO_INTERFACE', why: 'the interface has been removed', remedy: GONE_REMEDY } as const;
+  return { error: systemCallError(syscall, errno, 'wait for packets', { [errno]: gone }), final: true };
 }
 
 /**
@@ -40,6 +46,9 @@ export class XdpDataPath implements DataPath, WaitedFor {
   readonly #completionProducer: number;
   readonly #wakeTransmit: number;
   readonly #wakeReceive: number;
+  readonly #link = new LinkState();
+  /** A call since the last look at the link has asked the kernel. */
+  #asked = false;
   #ended = false;
 
   constructor(calls: SystemCalls, arena: Arena, share: XdpDataPathShare) {
@@ -69,8 +78,7 @@ export class XdpDataPath implements DataPath, WaitedFor {
     if (this.#ended) return;
     if (direction === 'receive') {
       this.counts.countCall();
-      const result = this.#calls.receiveNothing(this.descriptor);
-      if (result < 0) this.#countFailure(-result);
+      this.#note(this.#calls.receiveNothing(this.descriptor));
       return;
     }
     // In copy mode a call sends a limited number of packets and says EAGAIN when there are more. Nobody else would send
@@ -79,8 +87,8 @@ export class XdpDataPath implements DataPath, WaitedFor {
     for (let i = 0; i < MOST_SENDS_PER_KICK; i++) {
       this.counts.countCall();
       const result = this.#calls.sendNothing(this.descriptor);
+      this.#note(result);
       if (result >= 0) return;
-      this.#countFailure(-result);
       if (result !== -EAGAIN && result !== -EBUSY) return;
       const now = Atomics.load(this.#i32, this.#transmitConsumer);
       if (now === consumed) return;
@@ -88,7 +96,11 @@ export class XdpDataPath implements DataPath, WaitedFor {
     }
   }
 
-  #countFailure(errno: number): void {
+  #note(result: number): void {
+    this.#asked = true;
+    const errno = result < 0 ? -result : 0;
+    this.#link.note(errno);
+    if (errno === 0) return;
     if (errno === EAGAIN || errno === ENOBUFS) this.counts.countAgain();
     else if (errno === EBUSY) this.counts.countRefused();
     else this.counts.countFailed();
@@ -110,10 +122,29 @@ export class XdpDataPath implements DataPath, WaitedFor {
 
   /** For waiting: ENETDOWN comes once the interface is unregistered, not when it goes down. */
   failure(errno: number): Failure {
-    const error = systemCallError('getsockopt SO_ERROR', errno, 'wait for packets', {
-      [ENETDOWN]: { code: 'NO_INTERFACE', why: 'the interface has been removed', remedy: GONE_REMEDY },
+    if (errno !== ENETDOWN)
+      return { error: systemCallError('getsockopt SO_ERROR', errno, 'wait for packets'), final: true };
+    return removed('getsockopt SO_ERROR', errno);
+  }
+
+  /** For waiting: that the interface has gone down, the kernel tells whoever calls. `recvfrom` does nothing else unless it is needed. */
+  linkFailure(): Failure | undefined {
+    if (!this.#asked && !this.#ended) {
+      this.counts.countCall();
+      this.#link.note(-this.#calls.receiveNothing(this.descriptor));
+    }
+    this.#asked = false;
+    const errno = this.#link.take();
+    if (errno === 0) return undefined;
+    if (errno === ENXIO) return removed('recvfrom', errno);
+    const error = systemCallError('recvfrom', errno, 'wait for packets', {
+      [ENETDOWN]: {
+        code: 'NO_INTERFACE',
+        why: 'the interface went down',
+        remedy: '`ip link set dev IFACE up`: then the socket works again',
+      },
     });
-    return { error, final: true };
+    return { error, final: false };
   }
 
   kickIfAsked(): void {

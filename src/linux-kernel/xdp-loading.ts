@@ -22,7 +22,8 @@ const LOG_LINES = 4;
 const tooMany = {
   code: 'FLOW_TABLE_FULL',
   why: `the kernel's verifier follows at most ${MOST_EBPF_INSTRUCTIONS} instructions and 8192 jumps in a row`,
-  remedy: 'use fewer rules, with address prefixes and port ranges',
+  remedy:
+    "use fewer rules, with address prefixes and port ranges, or receive: 'all' and pick the packets in the program",
 } as const;
 
 /**

@@ -19,6 +19,7 @@ test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
 test('AF_XDP sockets receive by rules, and the rest goes through the stack', { skip }, () =>
   runInside(inside('rules'), { queues: 2 }),
 );
+test('rules pick packets of several frames', { skip }, () => runInside(inside('rule-segments'), { mtu: 9000 }));
 test("rules are the same to the kernel's programs and filters and to the soft kernel", { skip }, () =>
   runInside(inside('rule-programs'), { queues: 2 }),
 );

@@ -142,7 +142,7 @@ for (const [how, end] of [
   });
 }
 
-test('an interface that goes down is survived', async () => {
+test('an interface that goes down is told to those who wait, once, and survived', async () => {
   const { socket, rings, close } = await openXdp({
     interface: name,
     mode: 'xdp-copy',
@@ -150,7 +150,17 @@ test('an interface that goes down is survived', async () => {
     entries: 64,
     frames: 256,
   });
+  const never = (): boolean => false;
+  const waits = [socket.wait(never, {}), socket.wait(never, {})];
+  const down = { code: 'NO_INTERFACE', errno: 100, message: /went down/, remedy: /up`: then the socket works again/ };
+  const told = waits.map((wait) => assert.rejects(wait, down));
   pair.run(pair.near, 'ip', 'link', 'set', name, 'down');
+  await Promise.all(told);
+  const before = process.cpuUsage();
+  assert.equal(await socket.wait(never, { timeoutMilliseconds: 300 }), false);
+  assert.equal(socket.waitBlocking(never, { timeoutMilliseconds: 300, how: 'sleep' }), false);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok(user + system < 300_000, `took ${user + system} µs of CPU time`);
   const batch = new PacketBatch(4);
   rings.allocate(batch, 4);
   batch.size.fill(60);
@@ -161,6 +171,10 @@ test('an interface that goes down is survived', async () => {
   assert.equal(await socket.wait(() => !socket.sending(), { timeoutMilliseconds: 5000 }), true);
   await send(3).result;
   assert.ok(rings.readable());
+  assert.equal(await socket.wait(never, { timeoutMilliseconds: 300 }), false); // sees that it is up
+  pair.run(pair.near, 'ip', 'link', 'set', name, 'down');
+  assert.throws(() => socket.waitBlocking(never, { timeoutMilliseconds: 5000, how: 'sleep' }), down);
+  pair.run(pair.near, 'ip', 'link', 'set', name, 'up');
   await close();
 });
 

@@ -10,6 +10,9 @@ import { PACKET_TRUNCATED, PacketBatch } from '../../../src/ring/packet-batch.js
 import { V3Rings } from '../../../src/ring/v3/user.js';
 import { type OpenSocketOptions, openSocket } from '../../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../../src/socket/packet-socket.js';
+import type { FlowRule } from '../../../src/steering/rules.js';
+import { receivePackets } from '../../support/numbered-traffic.js';
+import { udpPacket } from '../../support/packets.js';
 import { VethPair } from '../../support/veth-pair.js';
 
 const pair = VethPair.inherited();
@@ -65,6 +68,27 @@ for (const mode of MODES) {
     assert.match(stderr, /NO_PRIVILEGE/);
     assert.match(stderr, /CAP_NET_RAW/);
     assert.match(stderr, /EPERM/);
+  });
+}
+
+for (const mode of MODES) {
+  test(`${mode}: more rules than a filter holds`, async () => {
+    const rules = (count: number): FlowRule[] =>
+      Array.from({ length: count }, (_, i) => ({ protocol: 'udp', port: i + 1 }));
+    const error = {
+      ...{ code: 'FLOW_TABLE_FULL', message: /come to \d+ instructions.*at most 4096/ },
+      remedy: /fewer rules.*AF_XDP mode/,
+    };
+    await refused({ mode, receive: rules(1000) }, error);
+    await using socket = await open({ mode, receive: rules(400) });
+    await assert.rejects(socket.steer(rules(1000)), error);
+    await assert.rejects(socket.steer(rules(9000)), { code: 'FLOW_TABLE_FULL', message: /9000 rules.*8192 at most/ });
+    // It receives what it did before.
+    const packets = [400, 401].map((destinationPort) => udpPacket({ number: destinationPort, destinationPort }));
+    const texts = packets.map((packet) => Buffer.from(packet).toString('hex'));
+    await pair.start(pair.far, program('send-packets'), pair.far.interface, ...texts).result;
+    assert.deepEqual(await receivePackets(socket, 1), [packets[0]]);
+    assert.equal(await socket.wait({ timeoutMilliseconds: 50 }), false);
   });
 }
 

@@ -84,7 +84,9 @@ for (const mode of MODES) {
     batch.size.fill(60);
     assert.equal(socket.send(batch), 16);
     assert.equal(socket.allocate(batch), 0);
-    assert.equal(await socket.wait({ for: 'send', timeoutMilliseconds: 50 }), false);
+    const room = { for: 'send', timeoutMilliseconds: 50 } as const;
+    await assert.rejects(socket.wait(room), { code: 'NO_INTERFACE', message: /went down.*sendto/ }); // told once
+    assert.equal(await socket.wait(room), false);
     assert.equal((await socket.statistics()).kernelSent, 0);
     setLink('up');
     assert.equal(await socket.wait({ for: 'send', timeoutMilliseconds: 5000 }), true);
@@ -107,6 +109,22 @@ for (const mode of MODES) {
     await receiveNumbered(socket, 20, 60);
   });
 
+  test(`${mode}: what a kick was told of an interface that went down, the next wait is told`, async () => {
+    await using socket = await open({ mode });
+    const batch = new PacketBatch(4);
+    setLink('down');
+    assert.equal(socket.allocate(batch), 4);
+    batch.size.fill(60);
+    assert.equal(socket.send(batch), 4); // its sendto may take the error that the kernel keeps for the socket
+    setLink('up');
+    const down = { code: 'NO_INTERFACE', errno: 100, message: /went down/ };
+    await assert.rejects(socket.wait({ timeoutMilliseconds: 1000 }), down);
+    assert.equal(await socket.wait({ timeoutMilliseconds: 20 }), false);
+    setLink('down');
+    assert.throws(() => socket.waitBlocking({ timeoutMilliseconds: 1000 }), down);
+    setLink('up');
+  });
+
   test(`${mode}: closing ends waits`, async () => {
     const socket = await open({ mode });
     const waiting = socket.wait();
@@ -116,11 +134,24 @@ for (const mode of MODES) {
 }
 
 test('an interface that vanishes fails all waits, and the sockets can be closed', async () => {
+  // Ones that only send are told by nothing but their own calls.
+  const senders = await Promise.all(MODES.map((mode) => open({ mode, receive: 'none', ring: 16 })));
   const sockets = await Promise.all(MODES.map((mode) => open({ mode })));
   const gone = { code: 'NO_INTERFACE', errno: 100 };
   const waits = sockets.map((socket) => assert.rejects(socket.wait(), gone));
   pair.run(pair.near, 'ip', 'link', 'del', name);
   await Promise.all(waits);
+  for (const socket of senders) {
+    const batch = new PacketBatch(16);
+    assert.equal(socket.allocate(batch), 16);
+    batch.size.fill(60);
+    socket.send(batch);
+    await assert.rejects(socket.wait({ for: 'send', timeoutMilliseconds: 5000 }), {
+      ...gone,
+      message: /has been removed/,
+    });
+    await socket.close();
+  }
   for (const socket of sockets) {
     await assert.rejects(socket.wait(), { ...gone, message: /has been removed/ });
     assert.throws(() => socket.waitBlocking(), gone);

@@ -209,7 +209,9 @@ test('rules that are refused change nothing', async () => {
   const options = { interface: name, queue: 0, mode: 'xdp-copy', kernel, buffer, entries: 256 } as const;
   const session = await openXdp({ ...options, receive: [udp(53)] });
   const tooMany = Array.from({ length: 4000 }, (_, i): FlowRule => ({ ...udp(i), sourcePort: 9 }));
-  await assert.rejects(session.socket.steer(tooMany), { code: 'FLOW_TABLE_FULL', message: /verifier.* 8192 jumps/s });
+  await assert.rejects(session.socket.steer(tooMany), {
+    ...{ code: 'FLOW_TABLE_FULL', message: /verifier.* 8192 jumps/s, remedy: /fewer rules.*receive: 'all'/ },
+  });
   await assert.rejects(session.socket.steer(new Array<FlowRule>(10_000).fill(udp(1))), {
     code: 'FLOW_TABLE_FULL',
     message: /10000 rules.*8192 at most/,
