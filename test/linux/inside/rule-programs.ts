@@ -86,7 +86,7 @@ test('XDP programs and the soft kernel decide alike on captured packets', { skip
   const rules: readonly FlowRule[][] = [
     [{ protocol: 'udp', port: 53 }, { etherType: 'arp' }],
     [{ protocol: 'tcp', destinationPort: [1, 1023] }, { protocol: 'icmp6' }, { address: 'fe80::/10' }],
-    [{ vlan: 7 }, { source: '192.168.0.0/16', protocol: 'tcp' }, { destination: '224.0.0.0/4' }],
+    [{ vlan: 7 }, { source: '192.0.2.0/24', protocol: 'tcp' }, { destination: '224.0.0.0/4' }],
   ];
   const captures = await Promise.all(files.map(readCapture));
   for (const list of rules) {
