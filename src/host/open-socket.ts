@@ -13,6 +13,8 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
    * of the socket's own, which is closed with it.
    */
   readonly kernel?: Kernel;
+  /** Name of an interface of that kernel, or a soft one to be made, as {@link parseInterfaceSpec} takes it: "soft:generator,size=64". */
+  readonly interface: string;
   /**
    * Linux: NAPI settings of the interface while the socket is open, for busy polling. They are put back when the socket is closed; after
    * `kill -9` by the next program that uses tpacket4 on Linux, or by `tp4 doctor --repair`.

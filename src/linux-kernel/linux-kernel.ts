@@ -20,6 +20,7 @@ export interface LinuxKernelOptions {
  * Linux kernel when the process ends in whatever way.
  */
 export class LinuxKernel implements Kernel {
+  /** Tells it from a soft kernel. */
   readonly name = 'linux';
   readonly arena: Arena;
   #host: (XdpHost & PacketRingHost) | undefined;
@@ -44,7 +45,7 @@ export class LinuxKernel implements Kernel {
     });
   }
 
-  /** `socket('xdp')` with the type that has what only Linux tells, such as the kicks' counts. */
+  /** @internal `socket('xdp')` with the type that has what only Linux tells, such as the kicks' counts. */
   async xdpSocket(): Promise<XdpSocket> {
     return XdpSocket.open(await this.#open());
   }

@@ -27,7 +27,7 @@ export interface PacketBufferOptions {
   readonly sendFrames?: number;
   /** The arena to lie in; default the thread's own. */
   readonly arena?: Arena;
-  /** Pages of its own to lie on, in that arena; default the arena's ordinary ones. See `createLinuxBuffer`. */
+  /** @internal pages of its own to lie on, in that arena; default the arena's ordinary ones. See `createLinuxBuffer`. */
   readonly pageSource?: PageSource;
 }
 
@@ -51,6 +51,7 @@ const SENDERS_ASKED = 8;
 
 /** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
 export interface PacketBufferShare extends MemoryRegistration {
+  /** How many of the frames, the last ones, are for sending. */
   readonly sendFrames: number;
 }
 
@@ -67,16 +68,20 @@ export interface PacketBufferShare extends MemoryRegistration {
  *     one frame:  | kernel headroom 256 | user headroom | packet ... |
  */
 export class PacketBuffer implements MemoryRegistration {
+  /** The memory that it lies in. */
   readonly arena: Arena;
   readonly base: number;
+  /** Number of frames. */
   readonly frames: number;
   readonly frameSize: number;
   readonly headroom: number;
+  /** How many of the frames, the last ones, are for sending: `allocate` takes these and no others, receiving the rest. */
   readonly sendFrames: number;
   /** And-mask from an offset in a frame to the frame's first byte. */
   readonly frameMask: number;
   /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise. */
   readonly dataOffset: number;
+  /** @internal the free frames */
   readonly pool: FramePool;
   /** The pages that it lies on, as the kernel granted them. */
   readonly pages: PageKind;
@@ -149,7 +154,7 @@ export class PacketBuffer implements MemoryRegistration {
     return new PacketBuffer(arena, share);
   }
 
-  /** The same buffer in another process, where its pages have been mapped into the arena. `close` unmaps them there. */
+  /** @internal the same buffer in another process, where its pages have been mapped into the arena. `close` unmaps them there. */
   static adopt(share: PacketBufferShare, arena: Arena, source: PageSource): PacketBuffer {
     return new PacketBuffer(arena, share, () => source.free(), source);
   }
@@ -165,7 +170,7 @@ export class PacketBuffer implements MemoryRegistration {
     return this.frameSize - this.dataOffset;
   }
 
-  /** Free frames. */
+  /** Free frames for a purpose, at this moment: other threads may take them. */
   free(purpose: FramePurpose): number {
     return this.pool.free(purpose);
   }
@@ -205,7 +210,7 @@ export class PacketBuffer implements MemoryRegistration {
     return this.#closed;
   }
 
-  /** A socket registers the buffer; `close` is refused until it lets go. */
+  /** A socket registers the buffer; `close` is refused until it lets go. @throws PacketError WRONG_STATE when it is closed */
   retain(): void {
     if (this.#closed) throw closed();
     this.#users++;
@@ -247,6 +252,7 @@ export class PacketBuffer implements MemoryRegistration {
     this.#free?.();
   }
 
+  /** `using`: {@link PacketBuffer.close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -28,7 +28,9 @@ import { trafficOptions } from './traffic-options.js';
 
 /** What a program asks for. */
 export interface OpenSocketOptions {
+  /** The kernel whose interface it is; stays open when the socket is closed. */
   readonly kernel: Kernel;
+  /** Name of the interface, as `kernel.interfaces()` gives it. */
   readonly interface: string;
   /** What the socket receives. There is no default: say `'all'`, `'none'` (a sender) or give rules. */
   readonly receive: Receive;

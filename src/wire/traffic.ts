@@ -21,6 +21,7 @@ export interface TrafficOptions {
   readonly destinationMac?: string;
   /** UDP destination port of all packets; flow n comes from {@link flowAddress}(n). Default 9 (discard). */
   readonly port?: number;
+  /** For the pattern `random`: 0 to 2^31 - 1; default 1. The same seed gives the same packets. */
   readonly seed?: number;
 }
 

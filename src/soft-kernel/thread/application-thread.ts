@@ -51,7 +51,7 @@ export class ApplicationThread {
   }
 
   async #newSocket(version: PacketVersion): Promise<SocketNames> {
-    const socket = await this.server.kernel.socket(version);
+    const socket = this.server.kernel.softSocket(version);
     const { number } = socket;
     if (number >= MOST_SOCKETS) {
       await socket.close();
