@@ -93,7 +93,10 @@ export class Arena {
     return Arena.#default;
   }
 
-  /** Sets `bytes` aside for another thread, for `postMessage` and {@link Arena.adopt} there. `free` the region when it is done. */
+  /**
+   * Sets `bytes` aside for another thread, for `postMessage` and {@link Arena.adopt} there. `free` the region when it is done.
+   * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
+   */
   share(bytes: number): ArenaShare {
     return { memory: this.memory, region: this.allocate(bytes) };
   }

@@ -24,7 +24,7 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
 
 /**
  * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
- * `socket.mode` what it got and why each better one was refused.
+ * `socket.mode` what it got and why each better one was refused: zero-copy where it can be, copies elsewhere, in one program (S4, Q3).
  *
  * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,
  *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...

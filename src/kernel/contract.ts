@@ -13,11 +13,11 @@ export interface Kernel {
   readonly arena: Arena;
   /** Whether it was closed or its thread has died, where it has one: nothing will happen any more, and waits end at once. */
   readonly ended?: boolean;
-  /** The interfaces there are. */
+  /** The interfaces there are. @throws PacketError UNSUPPORTED_PLATFORM for the Linux kernel elsewhere */
   interfaces(): Promise<InterfaceInfo[]>;
   /** S1: makes a socket of a packet version. @throws PacketError MODE_UNSUPPORTED, NO_PRIVILEGE */
   socket(version: PacketVersion): Promise<KernelSocket>;
-  /** Closes every socket and, on the soft kernel, every device; then its thread ends. */
+  /** Closes every socket and, on the soft kernel, every device; then its thread ends. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -77,13 +77,23 @@ export interface InterfaceInfo {
 export interface KernelSocket {
   /** The ring format, chosen when the socket was made (S1). */
   readonly version: PacketVersion;
-  /** S2: registers a packet buffer (V4 PACKET_MEMREG, XDP_UMEM_REG). V2 and V3 have none. */
+  /**
+   * S2: registers a packet buffer (V4 PACKET_MEMREG, XDP_UMEM_REG). V2 and V3 have none. The memory stays the caller's.
+   * @throws PacketError INVALID_OPTION when it is no such piece of the arena, WRONG_STATE
+   */
   registerMemory(memory: MemoryRegistration): Promise<void>;
-  /** S3: sizes the rings. */
+  /** S3: sizes the rings. @throws PacketError INVALID_OPTION, WRONG_STATE, SYSTEM_CALL */
   createRings(rings: RingRequest): Promise<void>;
-  /** S3: maps them into the arena. */
+  /**
+   * S3: maps them into the arena. They are this socket's alone, whoever shares its packet buffer (S6), and go with `close`.
+   * @throws PacketError ARENA_EXHAUSTED, WRONG_STATE, SYSTEM_CALL
+   */
   map(): Promise<SocketMaps>;
-  /** S3, S4: binds to an interface (and queue) in one mode, and says what it got. The rings may hold frames already. */
+  /**
+   * S3, S4: binds to an interface (and queue) in one mode, and says what it got. The rings may hold frames already.
+   * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, QUEUE_SHARED, INTERFACE_BUSY, GUARDED_INTERFACE, NO_DRIVER_ZEROCOPY,
+   *   MODE_UNSUPPORTED, FRAME_TOO_SMALL, RULES_UNSUPPORTED, FLOW_TABLE_FULL, NO_PRIVILEGE, INVALID_OPTION, WRONG_STATE, SYSTEM_CALL
+   */
   bind(request: BindRequest): Promise<Binding>;
   /**
    * Has the kernel poll the device in this socket's kicks and waits (Q7); before `map`. A socket without this call cannot.
@@ -100,7 +110,10 @@ export interface KernelSocket {
    * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, QUEUE_SHARED
    */
   steer(receive: Receive): Promise<void>;
-  /** Data path: asks the kernel to look at a ring. Called when the ring's wake word says so (F1). */
+  /**
+   * Data path: asks the kernel to look at a ring. The only call there is while packets move, and made only when the ring's wake word
+   * says so (I1, F1). Never throws.
+   */
   kick(direction: Direction): void;
   /**
    * The data path for another thread that shares the arena, and uses the socket from then on instead of this one; once the

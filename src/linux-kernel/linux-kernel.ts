@@ -15,7 +15,7 @@ export interface LinuxKernelOptions {
 }
 
 /**
- * The kernel contract on the interfaces of a Linux machine, in the network namespace of this thread, by system calls. Nothing
+ * The kernel contract on the interfaces of a Linux machine, in the network namespace of this thread, which may be a container's (Q8), by system calls. Nothing
  * is loaded or opened before the first call. What it attaches to an interface is detached by closing, and by the
  * Linux kernel when the process ends in whatever way.
  */

@@ -21,7 +21,7 @@ export interface PacketBufferOptions {
    * holds the kernel's headroom, the user's headroom and a packet or part of one.
    */
   readonly frameSize?: number;
-  /** Bytes to keep free in front of each packet, rounded up to 64; default 0. */
+  /** Bytes to keep free in front of each packet (I6), rounded up to 64; default 0. */
   readonly headroom?: number;
   /** How many of the frames are for sending (`allocate`); the rest is for receiving. Default: half. */
   readonly sendFrames?: number;
@@ -56,8 +56,9 @@ export interface PacketBufferShare extends MemoryRegistration {
 }
 
 /**
- * A packet buffer (I5, S2; umem in AF_XDP): a linear piece of memory (I3) of equal frames in the arena and the pool of those that are free. It may be
- * registered several times, with sockets of several devices and kernels (F6); unless it is given to several, each socket has its own (S6).
+ * A packet buffer (I5, S2; umem in AF_XDP): a linear piece of memory (I3) of equal frames in the arena, and the pool of those that are
+ * free. It may be registered several times, with sockets of several devices and kernels (F6); unless it is given to several, each socket
+ * has its own (S6). Whoever has made it closes it.
  *
  *     base          base + frameSize                                     base + frames * frameSize
  *     | frame 0     | frame 1     | ...     | first send frame | ...     | free-frame stacks |
@@ -79,7 +80,7 @@ export class PacketBuffer implements MemoryRegistration {
   readonly sendFrames: number;
   /** And-mask from an offset in a frame to the frame's first byte. */
   readonly frameMask: number;
-  /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise. */
+  /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise (I6). */
   readonly dataOffset: number;
   /** @internal the free frames */
   readonly pool: FramePool;
@@ -222,7 +223,7 @@ export class PacketBuffer implements MemoryRegistration {
   }
 
   /**
-   * Makes every frame free again, whoever had it: after threads or processes that shared the buffer have ended without giving theirs
+   * Makes every frame free again, whoever had it (X4): after threads or processes that shared the buffer have ended without giving theirs
    * back. Nobody may hold a frame any more, and no socket of another thread or process may be registered with it.
    *
    * @throws PacketError BUFFER_IN_USE while sockets of this thread are registered with it, WRONG_STATE

@@ -48,7 +48,7 @@ export class PacketBatch {
   /** The rings that the entries came from; null for an empty or self-made batch. */
   origin: SocketRings | null = null;
 
-  /** @param capacity most packets it can describe, 1 to 65536 */
+  /** @param capacity most packets it can describe, 1 to 65536. @throws PacketError INVALID_OPTION */
   constructor(capacity = 64) {
     this.capacity = checkInteger('batch capacity', capacity, 1, 65536);
     this.offset = new Int32Array(capacity);

@@ -69,7 +69,15 @@ const STARVED_MILLISECONDS = 1;
 const PACKETS_PER_LOOK = 8;
 
 /**
- * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7). The fast door works on batches and never throws; the friendly door iterates over packets.
+ * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7).
+ *
+ *     while (await socket.wait()) {
+ *       socket.receive(batch);                       // packets lie at socket.bytes[batch.offset[i]] and on, batch.size[i] bytes
+ *       process(batch);
+ *       socket.send(batch);                          // or release(batch), or hold on to it
+ *     }
+ *
+ * The fast door works on batches, makes no system call of its own (I1) and never throws; the friendly door iterates over packets.
  * Made by `openSocket`. A socket belongs to one thread.
  */
 export class PacketSocket {
@@ -183,7 +191,7 @@ export class PacketSocket {
   }
 
   /**
-   * Asks for the checksum of a packet that is about to be sent here, on a socket opened with `transmitChecksums`. Bytes count from the
+   * Asks for the checksum (F11, Q5) of a packet that is about to be sent here, on a socket opened with `transmitChecksums`. Bytes count from the
    * packet's first. The request is written into the 24 bytes in front of the packet, and counts for packets that are sent without a copy.
    *
    * @param index the packet's entry in the batch

@@ -74,6 +74,7 @@ export class SoftKernel implements SoftSystem {
   #first = 0;
   #lastIndex = 0;
 
+  /** @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
   constructor(options: SoftKernelOptions = {}) {
     checkOptionNames('SoftKernel', options, ['arena', 'clock'] satisfies (keyof SoftKernelOptions)[]);
     this.arena = options.arena ?? Arena.default();

@@ -67,7 +67,7 @@ export function writeTrafficPacket(
   });
 }
 
-/** The source address of a flow: what a rule for it names. */
+/** The IPv4 source address of generated flow `flow`, 0 to 1048575, as text: what a rule for it names. */
 export function flowAddress(flow: number): string {
   return `10.${Math.floor(flow / 62500) % 250}.${Math.floor(flow / 250) % 250}.${(flow % 250) + 1}`;
 }
