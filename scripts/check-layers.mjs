@@ -41,6 +41,7 @@ const ALLOWED = {
     'arena',
     'capture-file',
     'kernel',
+    'nic',
     'packet',
     'packet-buffer',
     'ring',

@@ -3,37 +3,68 @@
  * and the remedy.
  */
 export type ErrorCode =
-  | 'INVALID_OPTION' // an argument is out of range; the message names option, value and allowed range
-  | 'ARENA_EXHAUSTED' // no room left in the arena for a packet buffer or ring
-  | 'NO_FRAMES' // a packet buffer has no frame left to receive into
+  /** An argument is out of range; the message names option, value and allowed range. */
+  | 'INVALID_OPTION'
+  /** No room left in the arena for a packet buffer or ring. */
+  | 'ARENA_EXHAUSTED'
+  /** A packet buffer has no frame left to receive into. */
+  | 'NO_FRAMES'
+  /** There is no interface of this name, or it has gone while a socket waited. */
   | 'NO_INTERFACE'
+  /** There is no such queue pair; or the mode needs one to be named, or cannot be bound to one alone. */
   | 'NO_QUEUE'
-  | 'NOT_ETHERNET' // packets of the interface begin with something else than an Ethernet header
+  /** Packets of the interface begin with something else than an Ethernet header. */
+  | 'NOT_ETHERNET'
+  /** A device of this name is there already. */
   | 'INTERFACE_EXISTS'
-  | 'QUEUE_BUSY' // another socket owns the queue in zero-copy mode
-  | 'INTERFACE_BUSY' // a program of somebody else is attached to the interface
-  | 'GUARDED_INTERFACE' // taking all packets would cut off an ssh session over the interface
-  | 'QUEUE_SHARED' // zero-copy would hand this socket packets that are not its own (X2)
-  | 'NO_DRIVER_ZEROCOPY' // the device's driver lacks the zero-copy operations
-  | 'MODE_UNSUPPORTED' // the kernel or the interface cannot do this mode at all
-  | 'MODE_REFUSED' // every rung of the ladder, or the required one, was refused
-  | 'FRAME_TOO_SMALL' // the interface's packets do not fit the buffer's frames
+  /** Another socket owns the queue in zero-copy mode. */
+  | 'QUEUE_BUSY'
+  /** A program of somebody else is attached to the interface. */
+  | 'INTERFACE_BUSY'
+  /** Taking all packets would cut off an ssh session over the interface. */
+  | 'GUARDED_INTERFACE'
+  /** Zero-copy would hand this socket packets that are not its own (X2). */
+  | 'QUEUE_SHARED'
+  /** The device's driver lacks the zero-copy operations. */
+  | 'NO_DRIVER_ZEROCOPY'
+  /** The kernel or the interface cannot do this mode at all. */
+  | 'MODE_UNSUPPORTED'
+  /** Every rung of the ladder, or the required one, was refused. */
+  | 'MODE_REFUSED'
+  /** The interface's packets do not fit the buffer's frames. */
+  | 'FRAME_TOO_SMALL'
+  /** Sockets are registered with the packet buffer that is to be closed or reset. */
   | 'BUFFER_IN_USE'
-  | 'RULES_UNSUPPORTED' // the device cannot steer what the receive rules ask for
+  /** The device cannot steer what the receive rules ask for. */
+  | 'RULES_UNSUPPORTED'
+  /** More rules than the device, or a program of the kernel, can hold; what was received before stays. */
   | 'FLOW_TABLE_FULL'
+  /** A control call on a socket that is closed. */
   | 'SOCKET_CLOSED'
-  | 'WRONG_STATE' // the call came out of order (bind before rings, say)
-  | 'CAPTURE_CORRUPT' // a capture file is damaged; what was readable before stays readable
+  /** The call came out of order (bind before rings, say). */
+  | 'WRONG_STATE'
+  /** A capture file is damaged; what was readable before stays readable. */
+  | 'CAPTURE_CORRUPT'
+  /** The bytes are no capture file of a format that is read here, or its packets are not Ethernet. */
   | 'CAPTURE_UNSUPPORTED'
-  | 'PROGRAM_CORRUPT' // the bytes of an eBPF object or program are damaged
-  | 'PROGRAM_REFUSED' // the verifier does not let an eBPF program run; the message says why and where
+  /** The bytes of an eBPF object or program are damaged. */
+  | 'PROGRAM_CORRUPT'
+  /** The verifier does not let an eBPF program run; the message says why and where. */
+  | 'PROGRAM_REFUSED'
+  /** An eBPF map has as many entries as it may. */
   | 'MAP_FULL'
-  | 'MAP_ENTRY' // the entry exists and should not, or the other way round
-  | 'MAP_UNSUPPORTED' // a map of this type or with these sizes and flags cannot be, or lacks the operation
-  | 'OWNERSHIP' // the frame-ownership checker found a double post, a use after send or a leak
+  /** The entry exists and should not, or the other way round. */
+  | 'MAP_ENTRY'
+  /** A map of this type or with these sizes and flags cannot be, or lacks the operation. */
+  | 'MAP_UNSUPPORTED'
+  /** The frame-ownership checker found a double post, a use after send or a leak. */
+  | 'OWNERSHIP'
+  /** The process lacks a capability, or a right to a folder, which the remedy names. */
   | 'NO_PRIVILEGE'
+  /** There is no Linux kernel here, or none on a processor that system calls can be made on. */
   | 'UNSUPPORTED_PLATFORM'
-  | 'SYSTEM_CALL'; // any other failed system call; `syscall` and `errno` say which
+  /** Any other failed system call; `syscall` and `errno` say which. */
+  | 'SYSTEM_CALL';
 
 /** What an error carries beside its message. */
 export interface ErrorFacts {

@@ -2,7 +2,7 @@
  * The packet interface of the talk "AF_PACKET V4 and PACKET_ZEROCOPY" in TypeScript: sockets that move packets in batches,
  * through descriptor rings over a registered packet buffer, on a soft kernel in process or on the interfaces of a Linux machine.
  *
- * @module
+ * @module tpacket4
  */
 
 export { describeDevices } from './host/devices.js';
@@ -10,7 +10,9 @@ export {
   type InterfaceSpec,
   type LinuxInterface,
   parseInterfaceSpec,
+  type ReplaySettings,
   type SoftInterface,
+  type SoftWire,
   softNic,
 } from './host/interface-spec.js';
 export { adoptLinuxBuffer, createLinuxBuffer, type LinuxBufferOptions } from './host/linux-buffer.js';
@@ -27,16 +29,17 @@ export {
   runQueues,
 } from './host/run-queues.js';
 export type { Answer, Known } from './kernel/answer.js';
-export type {
-  AttachedMode,
-  AttachedProgram,
-  DeviceReport,
-  ModeAnswer,
-  OffloadName,
-  Offloads,
-  QueueCounts,
-  RingSizes,
-  XdpFeatures,
+export {
+  type AttachedMode,
+  type AttachedProgram,
+  type DeviceReport,
+  type ModeAnswer,
+  OFFLOAD_NAMES,
+  type OffloadName,
+  type Offloads,
+  type QueueCounts,
+  type RingSizes,
+  type XdpFeatures,
 } from './kernel/device-report.js';
 export type { Diagnosis, Finding, InterfaceDiagnosis } from './linux-kernel/doctor/contract.js';
 export { diagnose } from './linux-kernel/doctor/diagnose.js';

@@ -2,7 +2,7 @@
  * Everything that runs anywhere, browsers included: the soft kernel, packet sockets, batches, captures, packets. `tpacket4` itself
  * adds what needs Node: threads, files, the Linux kernel.
  *
- * @module
+ * @module tpacket4/soft
  */
 
 // Opening sockets, and what they work with
@@ -22,16 +22,34 @@ export { CaptureStream, openCapture } from './capture-file/open-capture.js';
 export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
+// The kernel contract
 export {
+  type Binding,
+  type BindRequest,
+  type BlockingWaitOptions,
   type BusyPoll,
   type BusyPollRequest,
+  type DataPathShare,
+  type Direction,
   DROP_PLACES,
   type DropPlace,
+  type Fanout,
+  type FanoutFlag,
+  type FanoutType,
   type InterfaceInfo,
   type Kernel,
+  type KernelSocket,
+  type KernelStatistics,
+  type MemoryRegistration,
   type Mode,
   type PacketVersion,
+  type RingMap,
+  type RingRequest,
+  type SocketMaps,
+  type WaitOptions,
 } from './kernel/contract.js';
+export { MICROSOFT_RSS_KEY, type RssOptions, SYMMETRIC_RSS_KEY } from './nic/rss.js';
+export type { InterruptModeration } from './nic/soft-nic.js';
 // Packets
 export {
   type PacketOptions,
@@ -40,6 +58,7 @@ export {
   writeTcpPacket,
   writeUdpPacket,
 } from './packet/build-packet.js';
+export type { VlanTag } from './packet/ethernet.js';
 export {
   formatIpAddress,
   type IpAddress,
@@ -50,9 +69,16 @@ export {
 } from './packet/ip-address.js';
 export { formatMacAddress, type MacAddress, parseMacAddress } from './packet/mac-address.js';
 export type { PayloadPattern } from './packet/payload.js';
+export { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from './packet/tcp.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
-export { OwnershipChecker, type OwnershipViolation } from './ring/ownership-checker.js';
+export {
+  type OwnershipCall,
+  type OwnershipCallSite,
+  OwnershipChecker,
+  type OwnershipViolation,
+  type OwnershipViolationKind,
+} from './ring/ownership-checker.js';
 export {
   OUTCOME_SENT,
   OUTCOME_UNKNOWN,

@@ -19,6 +19,7 @@ export interface Region extends Part {
 
 /** What `postMessage` carries to another thread, so that it can work in the same memory. */
 export interface ArenaShare {
+  /** The shared memory, all of it: what threads may touch is a matter of agreement (X1). */
   readonly memory: WebAssembly.Memory;
   /** The part in which the other thread may allocate. */
   readonly region: Region;
@@ -36,11 +37,15 @@ export interface ArenaShare {
  * part of their own (`share`), so that the allocator needs no lock.
  */
 export class Arena {
+  /** The memory itself: shared, of fixed size, so that the views never have to be made anew. */
   readonly memory: WebAssembly.Memory;
+  /** All of it as bytes: an offset is an index. */
   readonly u8: Uint8Array;
+  /** All of it as 16-bit words in the machine's byte order, which is little-endian: an offset halved is an index. */
   readonly u16: Uint16Array;
   /** Signed words: `Atomics.wait` wants them, and ring indices stay small integers in them. Little-endian. */
   readonly i32: Int32Array;
+  /** @internal bulk copies and the like in WebAssembly */
   readonly routines: Routines;
   readonly #free: FreeParts;
 
@@ -88,7 +93,10 @@ export class Arena {
     return Arena.#default;
   }
 
-  /** Sets `bytes` aside for another thread, for `postMessage` and {@link Arena.adopt} there. `free` the region when it is done. */
+  /**
+   * Sets `bytes` aside for another thread, for `postMessage` and {@link Arena.adopt} there. `free` the region when it is done.
+   * @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED
+   */
   share(bytes: number): ArenaShare {
     return { memory: this.memory, region: this.allocate(bytes) };
   }

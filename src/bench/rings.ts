@@ -33,7 +33,8 @@ const defaults = DEFAULT_RINGS_SETTINGS;
 const HELP = `tp4 bench rings [options]    owner ring (V4) against index rings (AF_XDP), between two threads
 
 Frames go round between an application and a kernel side, at the same pace and with one side slowed down by extra work (F2);
-${HAND_BACK} descriptors are handed back together (F3); and minimal loops run in TypeScript and, where there is a gcc, in C.
+${HAND_BACK} descriptors are handed back together (F3); and minimal loops run in TypeScript, with their runs
+in WebAssembly, too, and, where there is a gcc, in C.
 
   --ring N            descriptors of each ring, a power of two, 64 to 65536; default ${defaults.entries}
   --batch N           descriptors handed over at a time, 1 to 4096, half a ring at most; default ${defaults.batch}

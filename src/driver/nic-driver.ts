@@ -53,7 +53,8 @@ export interface NicDriverOptions {
  *     receive:  populate -> descriptors -> [DMA] -> write-back -> advance -> flush
  *     send:     populate -> descriptors -> [DMA] -> write-back -> advance -> flush
  *
- * There is one code path: the ends of the arrays make a queue zero-copy or ordinary (F8).
+ * There is one code path: the ends of the arrays make a queue zero-copy or ordinary (F8). It reads and writes descriptors, never the
+ * bytes of a packet, which the application's core reads (I7).
  */
 export class NicDriver implements Driver {
   readonly driver = 'softnic';

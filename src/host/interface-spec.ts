@@ -14,17 +14,21 @@ export type InterfaceSpec = LinuxInterface | SoftInterface;
 
 /** A name such as eth0: an interface of the Linux kernel. */
 export interface LinuxInterface {
+  /** Tells it from a soft one. */
   readonly kernel: 'linux';
+  /** 1 to 15 characters, without white space and "/". Whether there is such an interface is not known yet. */
   readonly name: string;
 }
 
 /** "soft:...": a soft NIC to be made, and what it hangs on. */
 export interface SoftInterface {
+  /** Tells it from an interface of Linux. */
   readonly kernel: 'soft';
   /** The whole text. */
   readonly text: string;
-  /** Everything but the wire. The name is {@link SOFT_INTERFACE_NAME}. */
+  /** Everything but the wire. The name is always "soft0". */
   readonly nic: Omit<NicOptions, 'wire'>;
+  /** What the NIC will hang on. A capture file is only named: {@link softNic} reads it. */
   readonly wire: SoftWire;
 }
 
@@ -32,10 +36,17 @@ export interface SoftInterface {
 export type SoftWire =
   | NoWireOptions
   | GeneratorOptions
-  | { readonly kind: 'pcap'; readonly file: string; readonly replay: ReplaySettings };
+  | {
+      /** A replay, once the file has been read. */
+      readonly kind: 'pcap';
+      /** Path of a pcap or pcapng file, perhaps compressed with gzip. */
+      readonly file: string;
+      /** How its packets are sent. */
+      readonly replay: ReplaySettings;
+    };
 
-/** How a capture is replayed. */
-type ReplaySettings = Omit<ReplayOptions, 'kind' | 'capture'>;
+/** How a capture is replayed: everything that {@link ReplayOptions} says but the bytes of the file. */
+export type ReplaySettings = Omit<ReplayOptions, 'kind' | 'capture'>;
 
 /** What the soft NIC of an interface spec is called. */
 export const SOFT_INTERFACE_NAME = 'soft0';

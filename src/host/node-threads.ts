@@ -4,7 +4,7 @@ import type { ThreadHost } from '../soft-kernel/thread/protocol.js';
 
 const KERNEL_THREAD = 'tp4-soft-kernel';
 
-/** Starts soft kernels on Node's worker threads. */
+/** Starts soft kernels on Node's worker threads: the `host` of a `ThreadedSoftKernel`. Nothing runs before one is made. */
 export function nodeThreads(): ThreadHost {
   return {
     start() {

@@ -13,6 +13,8 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
    * of the socket's own, which is closed with it.
    */
   readonly kernel?: Kernel;
+  /** Name of an interface of that kernel, or a soft one to be made, as {@link parseInterfaceSpec} takes it: "soft:generator,size=64". */
+  readonly interface: string;
   /**
    * Linux: NAPI settings of the interface while the socket is open, for busy polling. They are put back when the socket is closed; after
    * `kill -9` by the next program that uses tpacket4 on Linux, or by `tp4 doctor --repair`.
@@ -22,7 +24,7 @@ export interface OpenSocketOptions extends Omit<KernelSocketOptions, 'kernel'> {
 
 /**
  * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
- * `socket.mode` what it got and why each better one was refused.
+ * `socket.mode` what it got and why each better one was refused: zero-copy where it can be, copies elsewhere, in one program (S4, Q3).
  *
  * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,
  *   NO_FRAMES when the buffer has no frame left for a receiver (V4, AF_XDP), ...

@@ -13,6 +13,7 @@ import { QueueWorker } from './queue-threads/queue-worker.js';
 
 /** What a queue's function is told beside its socket. */
 export interface QueueContext {
+  /** Number of the queue that this thread's socket is bound to, from 0. */
   readonly queue: number;
   /** `data` of {@link RunQueuesOptions}, copied. */
   readonly data: unknown;
@@ -41,6 +42,7 @@ export interface RunQueuesOptions extends Omit<OpenQueuesOptions, 'kernel' | 'on
 
 /** What one queue's socket has counted in the kernel, in packets and system calls. */
 export interface QueueCounters extends KernelStatistics {
+  /** Number of the queue, from 0. */
   readonly queue: number;
 }
 
@@ -51,9 +53,13 @@ const LONGEST_GRACE_MILLISECONDS = 3_600_000;
 
 /** Queues of one interface that run on a thread each. */
 export class RunningQueues {
+  /** Name of the interface. */
   readonly interface: string;
+  /** Their numbers, each once, in the order of `results` and `statistics`. */
   readonly queues: readonly number[];
+  /** What the first queue got, and why not a better mode; the others got the same. */
   readonly mode: SocketMode;
+  /** The frames of all of them. Made here it is closed with them; a given one stays the caller's. */
   readonly buffer: PacketBuffer;
   readonly #workers: readonly QueueWorker[];
   readonly #undo: () => Promise<void>;
@@ -100,6 +106,7 @@ export class RunningQueues {
     return this.#closing;
   }
 
+  /** `await using`: {@link RunningQueues.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

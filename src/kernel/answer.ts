@@ -1,7 +1,11 @@
 /** Whether something works. The third answer is honest: nobody tells, and trying is the only way to know. */
 export type Answer =
-  | { readonly answer: 'works' }
   | {
+      /** It works, here and now. */
+      readonly answer: 'works';
+    }
+  | {
+      /** `does-not`: it will not work until something is changed. `cannot-tell`: try. */
       readonly answer: 'does-not' | 'cannot-tell';
       /** A sentence without its full stop. */
       readonly why: string;
@@ -11,8 +15,18 @@ export type Answer =
 
 /** A fact, or why it is not known. */
 export type Known<Fact> =
-  | { readonly known: true; readonly value: Fact }
-  | { readonly known: false; readonly why: string };
+  | {
+      /** Somebody has told. */
+      readonly known: true;
+      /** What was told. */
+      readonly value: Fact;
+    }
+  | {
+      /** Nobody tells, or this process may not ask. */
+      readonly known: false;
+      /** Why not: a sentence without its full stop. */
+      readonly why: string;
+    };
 
 export const WORKS: Answer = { answer: 'works' };
 

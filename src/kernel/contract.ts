@@ -7,16 +7,17 @@ import type { Receive } from '../steering/rules.js';
  * (rings in the arena, and `kick`) is synchronous. ARCHITECTURE.md tables each call against its Linux system calls.
  */
 export interface Kernel {
+  /** Which of the two it is. */
   readonly name: 'soft' | 'linux';
   /** The memory in which this kernel places rings and in which registered packet buffers must lie. */
   readonly arena: Arena;
   /** Whether it was closed or its thread has died, where it has one: nothing will happen any more, and waits end at once. */
   readonly ended?: boolean;
-  /** The interfaces there are. */
+  /** The interfaces there are. @throws PacketError UNSUPPORTED_PLATFORM for the Linux kernel elsewhere */
   interfaces(): Promise<InterfaceInfo[]>;
   /** S1: makes a socket of a packet version. @throws PacketError MODE_UNSUPPORTED, NO_PRIVILEGE */
   socket(version: PacketVersion): Promise<KernelSocket>;
-  /** Closes every socket and, on the soft kernel, every device; then its thread ends. */
+  /** Closes every socket and, on the soft kernel, every device; then its thread ends. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -24,16 +25,33 @@ export interface Kernel {
 export type PacketVersion = 'v2' | 'v3' | 'v4' | 'xdp';
 
 /** The modes of the ladder; the same names on both kernels. */
-export type Mode = 'xdp-zc' | 'xdp-copy' | 'xdp-generic' | 'v4-zc' | 'v4' | 'v3' | 'v2';
+export type Mode =
+  /** AF_XDP, the device's driver working in the socket's own frames. */
+  | 'xdp-zc'
+  /** AF_XDP, packets copied into its frames by a program in the driver. */
+  | 'xdp-copy'
+  /** AF_XDP, packets copied into its frames by a program in the stack; Linux only. */
+  | 'xdp-generic'
+  /** The talk's V4 with `PACKET_ZEROCOPY` (I2); soft kernel only. */
+  | 'v4-zc'
+  /** The talk's V4 in copy mode; soft kernel only. */
+  | 'v4'
+  /** AF_PACKET with TPACKET_V3: packets lie in blocks of the kernel's ring. */
+  | 'v3'
+  /** AF_PACKET with TPACKET_V2: each packet lies in a frame of the kernel's ring. */
+  | 'v2';
 
 /** One interface as its kernel describes it. */
 export interface InterfaceInfo {
+  /** What sockets name it by. */
   readonly name: string;
+  /** The driver's name: "veth", "igb", "softnic"; "" where Linux does not tell. */
   readonly driver: string;
   /** Number of queue pairs, or of the queues of the direction that has more. */
   readonly queues: number;
-  /** Where the directions differ: the queues of each. */
+  /** Where the directions differ: queues on which packets arrive. */
   readonly receiveQueues?: number;
+  /** Where the directions differ: queues through which packets leave. */
   readonly transmitQueues?: number;
   /** Largest packet in bytes, without Ethernet header. */
   readonly mtu: number;
@@ -51,16 +69,31 @@ export interface InterfaceInfo {
   readonly warnings?: readonly string[];
 }
 
-/** One socket, seen from the application: its set-up calls, its kick, its end. */
+/**
+ * One socket, seen from the application: its set-up calls, its kick, its end. `openSocket` makes these calls in order; programs that
+ * hold its `PacketSocket` need none of them. Set-up calls reject with PacketError WRONG_STATE out of order, and with SOCKET_CLOSED after
+ * `unbind`.
+ */
 export interface KernelSocket {
+  /** The ring format, chosen when the socket was made (S1). */
   readonly version: PacketVersion;
-  /** S2: registers a packet buffer (V4 PACKET_MEMREG, XDP_UMEM_REG). V2 and V3 have none. */
+  /**
+   * S2: registers a packet buffer (V4 PACKET_MEMREG, XDP_UMEM_REG). V2 and V3 have none. The memory stays the caller's.
+   * @throws PacketError INVALID_OPTION when it is no such piece of the arena, WRONG_STATE
+   */
   registerMemory(memory: MemoryRegistration): Promise<void>;
-  /** S3: sizes the rings. */
+  /** S3: sizes the rings. @throws PacketError INVALID_OPTION, WRONG_STATE, SYSTEM_CALL */
   createRings(rings: RingRequest): Promise<void>;
-  /** S3: maps them into the arena. */
+  /**
+   * S3: maps them into the arena. They are this socket's alone, whoever shares its packet buffer (S6), and go with `close`.
+   * @throws PacketError ARENA_EXHAUSTED, WRONG_STATE, SYSTEM_CALL
+   */
   map(): Promise<SocketMaps>;
-  /** S3, S4: binds to an interface (and queue) in one mode, and says what it got. The rings may hold frames already. */
+  /**
+   * S3, S4: binds to an interface (and queue) in one mode, and says what it got. The rings may hold frames already.
+   * @throws PacketError NO_INTERFACE, NO_QUEUE, QUEUE_BUSY, QUEUE_SHARED, INTERFACE_BUSY, GUARDED_INTERFACE, NO_DRIVER_ZEROCOPY,
+   *   MODE_UNSUPPORTED, FRAME_TOO_SMALL, RULES_UNSUPPORTED, FLOW_TABLE_FULL, NO_PRIVILEGE, INVALID_OPTION, WRONG_STATE, SYSTEM_CALL
+   */
   bind(request: BindRequest): Promise<Binding>;
   /**
    * Has the kernel poll the device in this socket's kicks and waits (Q7); before `map`. A socket without this call cannot.
@@ -77,7 +110,10 @@ export interface KernelSocket {
    * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, QUEUE_SHARED
    */
   steer(receive: Receive): Promise<void>;
-  /** Data path: asks the kernel to look at a ring. Called when the ring's wake word says so (F1). */
+  /**
+   * Data path: asks the kernel to look at a ring. The only call there is while packets move, and made only when the ring's wake word
+   * says so (I1, F1). Never throws.
+   */
   kick(direction: Direction): void;
   /**
    * The data path for another thread that shares the arena, and uses the socket from then on instead of this one; once the
@@ -92,6 +128,7 @@ export interface KernelSocket {
   wait(ready: () => boolean, options: WaitOptions): Promise<boolean>;
   /** The same, blocking this thread (F1, Q7: busy polling asked for by the program). */
   waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean;
+  /** What the kernel has counted since `bind`, for this socket alone. */
   statistics(): Promise<KernelStatistics>;
   /**
    * The kernel lets go: no packet moves any more, and the frames in the rings are the application's again. The rings stay
@@ -102,6 +139,7 @@ export interface KernelSocket {
   close(): Promise<void>;
 }
 
+/** Which ring a kick is about. */
 export type Direction = 'receive' | 'transmit';
 
 /** The calls that the user of a socket makes while packets move. */
@@ -109,7 +147,9 @@ export type DataPath = Pick<KernelSocket, 'kick' | 'wait' | 'waitBlocking'>;
 
 /** What the data path of one socket is made of on another thread: plain data that only the kernel's own code reads. */
 export interface DataPathShare {
+  /** The kernel whose code reads it. */
   readonly kernel: Kernel['name'];
+  /** The socket's ring format. */
   readonly version: PacketVersion;
 }
 
@@ -117,6 +157,7 @@ export interface DataPathShare {
 export interface MemoryRegistration {
   /** Arena offset in bytes, aligned to the frame size. */
   readonly base: number;
+  /** Number of frames; they follow each other from `base` on. */
   readonly frames: number;
   /** Bytes per frame: a power of two. */
   readonly frameSize: number;
@@ -130,8 +171,9 @@ export interface RingRequest {
   readonly receive: number;
   /** V4 and XDP: descriptors. V2 and V3: frames. */
   readonly transmit: number;
-  /** XDP: descriptors of the fill and completion rings. */
+  /** XDP: descriptors of the fill ring, on which empty frames are posted. */
   readonly fill?: number;
+  /** XDP: descriptors of the completion ring, on which sent frames come back. */
   readonly completion?: number;
   /** V2, V3: bytes of one ring frame (tp_frame_size), a power of two. */
   readonly frameSize?: number;
@@ -147,11 +189,15 @@ export interface RingRequest {
 export interface SocketMaps {
   /** V4: descriptors. V2: frames. V3: blocks. XDP: the RX ring. */
   readonly receive?: RingMap;
+  /** V4: descriptors. V2, V3: frames. XDP: the TX ring. */
   readonly transmit?: RingMap;
+  /** XDP only. */
   readonly fill?: RingMap;
+  /** XDP only. */
   readonly completion?: RingMap;
-  /** Words (byte offsets) whose bit 0 says "kick me" (XDP_RING_NEED_WAKEUP); for XDP the flags of fill and TX ring. */
+  /** Byte offset of the word whose bit 0 says "kick me to receive" (XDP_RING_NEED_WAKEUP); for XDP the fill ring's flags. */
   readonly wakeReceive: number;
+  /** Byte offset of the word whose bit 0 says "kick me to send"; for XDP the TX ring's flags. */
   readonly wakeTransmit: number;
 }
 
@@ -163,18 +209,23 @@ export interface RingMap {
   readonly entries: number;
   /** Bytes of a descriptor, frame or block. */
   readonly entryBytes: number;
-  /** Index rings only: producer and consumer words. */
+  /** Index rings only: byte offset of the word that counts what was put in, free-running modulo 2^32. */
   readonly producer?: number;
+  /** Index rings only: byte offset of the word that counts what was taken out, free-running modulo 2^32. */
   readonly consumer?: number;
   /** V2, V3: bytes of a kernel block (tp_block_size), within which frames do not cross the end. */
   readonly blockBytes?: number;
 }
 
+/** What a socket is bound to, and how. */
 export interface BindRequest {
+  /** Name of the interface. */
   readonly interface: string;
   /** Queue pair; undefined binds to all of them where the version can (V2, V3, V4 in copy mode). */
   readonly queue?: number;
+  /** Exactly this mode, or an error: the ladder is `openSocket`'s affair. */
   readonly mode: Mode;
+  /** What the socket receives until it is steered. */
   readonly receive: Receive;
   /** Whether packets may span several frames (F9; XDP_USE_SG). */
   readonly segments: boolean;
@@ -205,9 +256,11 @@ export interface BusyPollRequest {
 
 /** Busy polling as the kernel granted it, read back from it. */
 export interface BusyPoll {
+  /** For how long a wait polls the device before it sleeps. */
   readonly microseconds: number;
   /** As asked for, once the kernel has accepted it: it does not tell. Undefined is the kernel's own. */
   readonly budget: number | undefined;
+  /** Whether interrupts stay off while the program polls. */
   readonly prefer: boolean;
 }
 
@@ -218,7 +271,9 @@ export interface BusyPoll {
 export interface Fanout {
   /** Its number in the network namespace, 0 to 65535: sockets of other processes that name it belong to it, too. */
   readonly group: number;
+  /** How a packet's socket is chosen. */
   readonly type: FanoutType;
+  /** What else the group does; default nothing. */
   readonly flags?: readonly FanoutFlag[];
 }
 
@@ -233,7 +288,9 @@ export type FanoutFlag = 'rollover' | 'defragment';
 
 /** What the kernel did, read back from it. */
 export interface Binding {
+  /** The mode that is in force. */
   readonly mode: Mode;
+  /** The queue pair; undefined for all of them. */
   readonly queue: number | undefined;
   /** Whether the ordinary stack and other taps do not see these packets (brief: "What a socket receives"). */
   readonly exclusive: boolean;
@@ -241,14 +298,19 @@ export interface Binding {
   readonly largestPacket: number;
 }
 
+/** How a socket of a kernel waits without blocking the event loop. */
 export interface WaitOptions {
+  /** Milliseconds from now, 0 to look once; undefined: no limit. */
   readonly timeoutMilliseconds?: number | undefined;
+  /** Ends the wait: it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Nanoseconds to spin before sleeping (hybrid waiting, Q7). */
   readonly spinNanoseconds?: number | undefined;
 }
 
+/** How a socket of a kernel waits while it blocks its thread. */
 export interface BlockingWaitOptions {
+  /** Milliseconds from now, 0 to look once. */
   readonly timeoutMilliseconds: number;
   /** `busy` never sleeps; `sleep` blocks in the kernel. */
   readonly how: 'busy' | 'sleep';
@@ -262,25 +324,37 @@ export interface BlockingWaitOptions {
  * of its queue in zero-copy modes; all three where an exclusive mode and `receive: 'all'` give it everything from a device of one
  * queue. Otherwise the soft kernel's `deviceStatistics` tells them (`wire_rx_lost`, `rx_oversize`, `rx_no_descriptor`; and
  * `wire_tx_lost` for what a device has sent into a full cable), and on Linux `ethtool -S` and `ip -s link`.
+ *
+ *     wire                the wire lost it (fault injection, a full patch cable, link down)
+ *     nic-oversize        longer than the device takes
+ *     nic-no-descriptor   the device had no receive descriptor left
+ *     fill-ring-empty     the application had posted no frame
+ *     receive-ring-full   the application did not take packets in time
+ *     invalid-descriptor  the application posted a descriptor that names no valid frame
+ *     too-long            does not fit a frame or ring slot
+ *     xdp-verdict         an XDP program dropped it
+ *     transmit-error      the device could not send it
  */
 export const DROP_PLACES = [
-  'wire', // the wire lost it (fault injection, a full patch cable, link down)
-  'nic-oversize', // longer than the device takes
-  'nic-no-descriptor', // the device had no receive descriptor left
-  'fill-ring-empty', // the application had posted no frame
-  'receive-ring-full', // the application did not take packets in time
-  'invalid-descriptor', // the application posted a descriptor that names no valid frame
-  'too-long', // does not fit a frame or ring slot
+  'wire',
+  'nic-oversize',
+  'nic-no-descriptor',
+  'fill-ring-empty',
+  'receive-ring-full',
+  'invalid-descriptor',
+  'too-long',
   'xdp-verdict',
-  'transmit-error', // the device could not send it
+  'transmit-error',
 ] as const;
 
+/** One of {@link DROP_PLACES}, which says what each is. */
 export type DropPlace = (typeof DROP_PLACES)[number];
 
 /** The kernel's counts for one socket. */
 export interface KernelStatistics {
   /** In frames: a packet of several counts as often. On Linux the indices of AF_XDP's rings are all that tells. */
   readonly received: number;
+  /** In frames: those that the kernel has handed on to the device. */
   readonly sent: number;
   /** System calls that kicks and blocking waits of this socket have made (F1); absent where there are none to make. */
   readonly systemCalls?: number;

@@ -11,12 +11,15 @@ import { currentProcess, isRunning, type ProcessIdentity } from './process-ident
 export interface Change {
   /** Which setting; whoever undoes it must know the name. */
   readonly setting: string;
+  /** Name of the interface that it is a setting of. */
   readonly interface: string;
-  /** Index of the interface, and inode of its network namespace (/proc/self/ns/net): names and indices repeat in others. */
+  /** Index of the interface: another of the same name, made since, has another one. */
   readonly index: number;
+  /** Inode of its network namespace (/proc/self/ns/net): names and indices repeat in others. */
   readonly namespace: number;
-  /** The value before anybody changed it, and the one that was set. */
+  /** The value before anybody changed it, as the kernel writes it. */
   readonly before: string;
+  /** The value that was set. Only while it is in force `before` is put back. */
   readonly after: string;
 }
 

@@ -15,11 +15,12 @@ export interface LinuxKernelOptions {
 }
 
 /**
- * The kernel contract on the interfaces of a Linux machine, in the network namespace of this thread, by system calls. Nothing
+ * The kernel contract on the interfaces of a Linux machine, in the network namespace of this thread, which may be a container's (Q8), by system calls. Nothing
  * is loaded or opened before the first call. What it attaches to an interface is detached by closing, and by the
  * Linux kernel when the process ends in whatever way.
  */
 export class LinuxKernel implements Kernel {
+  /** Tells it from a soft kernel. */
   readonly name = 'linux';
   readonly arena: Arena;
   #host: (XdpHost & PacketRingHost) | undefined;
@@ -44,7 +45,7 @@ export class LinuxKernel implements Kernel {
     });
   }
 
-  /** `socket('xdp')` with the type that has what only Linux tells, such as the kicks' counts. */
+  /** @internal `socket('xdp')` with the type that has what only Linux tells, such as the kicks' counts. */
   async xdpSocket(): Promise<XdpSocket> {
     return XdpSocket.open(await this.#open());
   }

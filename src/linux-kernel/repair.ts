@@ -5,18 +5,22 @@ import { findNamespace, networkNamespace } from './network-namespaces.js';
 
 /** What became of one change that a dead process had left behind. */
 export interface Repair {
+  /** As its process had noted it. */
   readonly change: Change;
   /**
    * `undone`; `pending` when only asked what would be; `void` when there was nothing to put back (interface or namespace are gone, or the
    * value was changed since); `kept` when it could not be undone here, and `why`.
    */
   readonly outcome: 'undone' | 'pending' | 'void' | 'kept';
+  /** For `kept`: a sentence without its full stop. */
   readonly why?: string;
+  /** For `kept`, where something helps: the command. */
   readonly remedy?: string;
 }
 
 /** What `repair` did. */
 export interface RepairReport {
+  /** One for each change that dead processes had noted; of each process the last change first. */
   readonly repairs: readonly Repair[];
   /** Damaged journal files that were removed. */
   readonly discarded: readonly string[];

@@ -6,7 +6,7 @@ import type { SystemCalls } from './system-calls.js';
 /**
  * The rings of one socket, mapped by the kernel over pages of the arena (brief: "Arena"), so that they are indices into the
  * same typed arrays as the packets. Owns the regions. `freeze` and `close` put anonymous pages in the rings' place, with
- * what was in them and without: whoever still holds an offset reads that, or zeros.
+ * what was in them and without: whoever still holds an offset reads that, or zeros (X4).
  *
  * A mapping keeps the socket alive after its descriptor is closed: freeze the mapping first.
  */

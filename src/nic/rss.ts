@@ -44,7 +44,7 @@ export interface RssOptions {
   readonly queues: number;
   /** Entries of the indirection table, a power of two from 1 to 65536; default 128. Fewer entries than queues leave queues unused. */
   readonly entries?: number;
-  /** {@link RSS_KEY_BYTES} bytes; default {@link MICROSOFT_RSS_KEY}. */
+  /** 40 bytes; default {@link MICROSOFT_RSS_KEY}. */
   readonly key?: Uint8Array;
   /** Whether ports take part (TCP, UDP, SCTP; never in fragments, which would leave their flow); default true. */
   readonly ports?: boolean;

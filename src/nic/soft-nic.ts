@@ -14,7 +14,9 @@ const TRANSMIT_PASS = 64;
 
 /** How the device gathers interrupts (as `ethtool -C`): it raises one after so many packets, or so long after the first. */
 export interface InterruptModeration {
+  /** Packets written back since the last interrupt that raise the next one at once, 1 to 4096. */
   readonly packets: number;
+  /** Nanoseconds after the first of them that raise it in any case, 0 to 1e9. */
   readonly nanoseconds: number;
 }
 

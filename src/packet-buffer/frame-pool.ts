@@ -18,7 +18,7 @@ const SEND_FREE = 2;
 const LAST_MARK = 3;
 const STACKS = 4;
 
-/** A lock older than this belongs to a thread that was terminated while it held it. */
+/** A lock older than this belongs to a thread that was terminated while it held it, and does not stop the others (X4). */
 const LOCK_ABANDONED_MILLISECONDS = 1000;
 
 /** Bytes of arena that the pool of `frames` frames needs. */

@@ -21,13 +21,13 @@ export interface PacketBufferOptions {
    * holds the kernel's headroom, the user's headroom and a packet or part of one.
    */
   readonly frameSize?: number;
-  /** Bytes to keep free in front of each packet, rounded up to 64; default 0. */
+  /** Bytes to keep free in front of each packet (I6), rounded up to 64; default 0. */
   readonly headroom?: number;
   /** How many of the frames are for sending (`allocate`); the rest is for receiving. Default: half. */
   readonly sendFrames?: number;
   /** The arena to lie in; default the thread's own. */
   readonly arena?: Arena;
-  /** Pages of its own to lie on, in that arena; default the arena's ordinary ones. See `createLinuxBuffer`. */
+  /** @internal pages of its own to lie on, in that arena; default the arena's ordinary ones. See `createLinuxBuffer`. */
   readonly pageSource?: PageSource;
 }
 
@@ -51,12 +51,14 @@ const SENDERS_ASKED = 8;
 
 /** A packet buffer as plain data, for `postMessage` to a thread that shares the arena. */
 export interface PacketBufferShare extends MemoryRegistration {
+  /** How many of the frames, the last ones, are for sending. */
   readonly sendFrames: number;
 }
 
 /**
- * A packet buffer (I5, S2; umem in AF_XDP): a linear piece of memory (I3) of equal frames in the arena and the pool of those that are free. It may be
- * registered several times, with sockets of several devices and kernels (F6); unless it is given to several, each socket has its own (S6).
+ * A packet buffer (I5, S2; umem in AF_XDP): a linear piece of memory (I3) of equal frames in the arena, and the pool of those that are
+ * free. It may be registered several times, with sockets of several devices and kernels (F6); unless it is given to several, each socket
+ * has its own (S6). Whoever has made it closes it.
  *
  *     base          base + frameSize                                     base + frames * frameSize
  *     | frame 0     | frame 1     | ...     | first send frame | ...     | free-frame stacks |
@@ -67,16 +69,20 @@ export interface PacketBufferShare extends MemoryRegistration {
  *     one frame:  | kernel headroom 256 | user headroom | packet ... |
  */
 export class PacketBuffer implements MemoryRegistration {
+  /** The memory that it lies in. */
   readonly arena: Arena;
   readonly base: number;
+  /** Number of frames. */
   readonly frames: number;
   readonly frameSize: number;
   readonly headroom: number;
+  /** How many of the frames, the last ones, are for sending: `allocate` takes these and no others, receiving the rest. */
   readonly sendFrames: number;
   /** And-mask from an offset in a frame to the frame's first byte. */
   readonly frameMask: number;
-  /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise. */
+  /** Bytes from a frame's start to where received packets start, and sent ones unless the program says otherwise (I6). */
   readonly dataOffset: number;
+  /** @internal the free frames */
   readonly pool: FramePool;
   /** The pages that it lies on, as the kernel granted them. */
   readonly pages: PageKind;
@@ -149,7 +155,7 @@ export class PacketBuffer implements MemoryRegistration {
     return new PacketBuffer(arena, share);
   }
 
-  /** The same buffer in another process, where its pages have been mapped into the arena. `close` unmaps them there. */
+  /** @internal the same buffer in another process, where its pages have been mapped into the arena. `close` unmaps them there. */
   static adopt(share: PacketBufferShare, arena: Arena, source: PageSource): PacketBuffer {
     return new PacketBuffer(arena, share, () => source.free(), source);
   }
@@ -165,7 +171,7 @@ export class PacketBuffer implements MemoryRegistration {
     return this.frameSize - this.dataOffset;
   }
 
-  /** Free frames. */
+  /** Free frames for a purpose, at this moment: other threads may take them. */
   free(purpose: FramePurpose): number {
     return this.pool.free(purpose);
   }
@@ -205,7 +211,7 @@ export class PacketBuffer implements MemoryRegistration {
     return this.#closed;
   }
 
-  /** A socket registers the buffer; `close` is refused until it lets go. */
+  /** A socket registers the buffer; `close` is refused until it lets go. @throws PacketError WRONG_STATE when it is closed */
   retain(): void {
     if (this.#closed) throw closed();
     this.#users++;
@@ -217,7 +223,7 @@ export class PacketBuffer implements MemoryRegistration {
   }
 
   /**
-   * Makes every frame free again, whoever had it: after threads or processes that shared the buffer have ended without giving theirs
+   * Makes every frame free again, whoever had it (X4): after threads or processes that shared the buffer have ended without giving theirs
    * back. Nobody may hold a frame any more, and no socket of another thread or process may be registered with it.
    *
    * @throws PacketError BUFFER_IN_USE while sockets of this thread are registered with it, WRONG_STATE
@@ -247,6 +253,7 @@ export class PacketBuffer implements MemoryRegistration {
     this.#free?.();
   }
 
+  /** `using`: {@link PacketBuffer.close}. */
   [Symbol.dispose](): void {
     this.close();
   }

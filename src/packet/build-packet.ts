@@ -18,26 +18,33 @@ import { UDP_HEADER_BYTES, writeUdpChecksum, writeUdpHeader } from './udp.js';
 export interface PacketOptions {
   /** Bytes from the Ethernet header to the end of the payload, without FCS: room for the headers up to 65535. */
   readonly length: number;
+  /** Ethernet address of the receiver: six bytes, or a text such as "02:00:00:00:00:01". */
   readonly destinationMac: MacAddress | string;
+  /** Ethernet address of the sender, in the same forms. */
   readonly sourceMac: MacAddress | string;
   /** VLAN tags, outermost first; default none. */
   readonly vlans?: readonly VlanTag[];
+  /** IPv4 or IPv6 address of the sender, parsed or as text. */
   readonly source: IpAddress | string;
+  /** Address of the receiver, of the same IP version. */
   readonly destination: IpAddress | string;
+  /** UDP or TCP port of the sender, 0 to 65535. */
   readonly sourcePort: number;
+  /** UDP or TCP port of the receiver, 0 to 65535. */
   readonly destinationPort: number;
   /** Time to live, or IPv6's hop limit; default 64. */
   readonly hopLimit?: number;
   /** Differentiated services and congestion notification, 0 to 255; default 0. */
   readonly trafficClass?: number;
-  /** IPv4 only; default 0. */
+  /** IPv4's identification field, 0 to 65535, which fragments share; default 0. Without effect in IPv6. */
   readonly identification?: number;
-  /** IPv6 only; default 0. */
+  /** IPv6's flow label, 0 to 0xfffff; default 0. Without effect in IPv4. */
   readonly flowLabel?: number;
-  /** Default 'zeros'. */
+  /** What follows the headers; default `'zeros'`. */
   readonly payload?: PayloadPattern;
 }
 
+/** A UDP packet has nothing of its own to say: its length field and checksum follow from the rest. */
 export type UdpPacketOptions = PacketOptions;
 
 /** A TCP packet also says where it stands in its connection. */

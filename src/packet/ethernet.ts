@@ -23,7 +23,7 @@ export interface VlanTag {
   readonly priority?: number;
   /** Drop eligible indicator; default false. */
   readonly dropEligible?: boolean;
-  /** Tag protocol identifier; default {@link TAG_PROTOCOL_CUSTOMER}. */
+  /** Tag protocol identifier: 0x8100 for a customer tag (default), 0x88a8 for a service tag. */
   readonly protocol?: number;
 }
 

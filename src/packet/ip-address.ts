@@ -2,6 +2,7 @@ import { readWord, writeUint32 } from './big-endian.js';
 
 /** An IPv4 or IPv6 address, as flow keys hold addresses. */
 export interface IpAddress {
+  /** IP version, which says how many words there are. */
   readonly version: 4 | 6;
   /** Signed 32-bit integers in host order: one for IPv4, four for IPv6, first bits first. */
   readonly words: readonly number[];

@@ -6,7 +6,14 @@
  *     { seed: 7 }              random bytes, the same for the same seed on every machine
  *     Uint8Array               these bytes, over and over
  */
-export type PayloadPattern = 'zeros' | 'count' | { readonly seed: number } | Uint8Array;
+export type PayloadPattern =
+  | 'zeros'
+  | 'count'
+  | {
+      /** Any integer of 32 bits; neighbouring ones give unlike bytes. */
+      readonly seed: number;
+    }
+  | Uint8Array;
 
 /** Fills `length` bytes from `offset` on with a pattern. */
 export function fillPayload(bytes: Uint8Array, offset: number, length: number, pattern: PayloadPattern): void {

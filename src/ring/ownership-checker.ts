@@ -71,6 +71,7 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
   #sendOrigin: SocketRings | null = null;
   #closed = false;
 
+  /** @internal `openSocket` makes it, with `checkOwnership` */
   constructor(inner: SocketRings, options: OwnershipCheckerOptions) {
     this.inner = inner;
     this.#socket = options.socket;

@@ -23,9 +23,11 @@ export class OwnershipCallSite {
   /** The engine makes the text of the stack when it is asked for it, which is seldom. */
   readonly #here: Error;
 
-  /** @param socket what messages call the socket */
+  /** @internal */
   constructor(
+    /** Which call it was. */
     readonly call: OwnershipCall,
+    /** What messages call the socket: "soft0 queue 1 (xdp)". */
     readonly socket: string,
   ) {
     this.#here = new Error(call);
@@ -37,6 +39,7 @@ export class OwnershipCallSite {
     return lines.filter((line) => !/ownership-(checker|ledger)\.[jt]s/.test(line)).join('\n');
   }
 
+  /** "send on soft0 (v4)". */
   toString(): string {
     return `${this.call} on ${this.socket}`;
   }
@@ -44,7 +47,9 @@ export class OwnershipCallSite {
 
 /** What the checker found. */
 export interface OwnershipViolation {
+  /** The code that a PacketError of it has. */
   readonly code: 'OWNERSHIP';
+  /** Which rule was broken. */
   readonly kind: OwnershipViolationKind;
   /** The call that broke the rule; for a use after send the `send`, since the write itself cannot be seen. */
   readonly site: OwnershipCallSite;

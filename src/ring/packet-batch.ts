@@ -27,6 +27,7 @@ export const OUTCOME_UNKNOWN = -1;
  * arena; it holds no data. Whoever holds the batch holds its frames until they are sent or released (I10).
  */
 export class PacketBatch {
+  /** Most entries that it has room for; the length of every column. */
   readonly capacity: number;
   /** Entries in use. */
   length = 0;
@@ -40,13 +41,14 @@ export class PacketBatch {
   readonly originalSize: Int32Array;
   /** After `completions`: {@link OUTCOME_SENT}, {@link OUTCOME_UNKNOWN} or an errno. */
   readonly outcome: Int32Array;
-  /** When the packet was received, seconds since 1970 and nanoseconds; only after receiving from V2 and V3, whose rings tell. */
+  /** When the packet was received, in whole seconds since 1970; only after receiving from V2 and V3, whose rings tell. */
   readonly seconds: Uint32Array;
+  /** The rest of that time in nanoseconds, 0 to 999,999,999. */
   readonly nanoseconds: Uint32Array;
   /** The rings that the entries came from; null for an empty or self-made batch. */
   origin: SocketRings | null = null;
 
-  /** @param capacity most packets it can describe, 1 to 65536 */
+  /** @param capacity most packets it can describe, 1 to 65536. @throws PacketError INVALID_OPTION */
   constructor(capacity = 64) {
     this.capacity = checkInteger('batch capacity', capacity, 1, 65536);
     this.offset = new Int32Array(capacity);

@@ -72,17 +72,23 @@ export interface SocketRings {
 
 /** Counts of the user side, in packets unless they say otherwise; a packet of several frames counts once. */
 export class RingCounters {
+  /** Given to the program by `receive`. */
   received = 0;
+  /** Posted by `send`; whether they left is another matter (`failed`, the kernel's drops). */
   sent = 0;
-  /** The same in frames: slots or places in a block with V2 and V3, where a packet has one. */
+  /** `received` in frames: slots or places in a block with V2 and V3, where a packet has one. */
   receivedFrames = 0;
+  /** `sent` in frames. */
   sentFrames = 0;
-  /** Calls of `receive` and `send`, and the system calls (kicks) they made; their ratio is what F1 is about. */
+  /** Calls of `receive`. */
   receiveCalls = 0;
+  /** Calls of `send`. */
   sendCalls = 0;
+  /** Times that the rings asked the kernel to look (system calls on Linux); per packet it is what F1 is about. */
   kicks = 0;
-  /** Frames the kernel handed back after sending, and how many of them with an error. */
+  /** Frames the kernel handed back after sending. */
   completed = 0;
+  /** Those of them that came back with an error (I9); always 0 with AF_XDP, whose completions tell no outcome. */
   failed = 0;
   /** Sent by copying, because they came from another buffer or from a V2/V3 ring. */
   copied = 0;

@@ -12,14 +12,17 @@ export interface OpenQueuesOptions extends Omit<OpenSocketOptions, 'queue'> {
 
 /** What one queue's socket has counted. */
 export interface QueueStatistics extends SocketStatistics {
+  /** Number of the queue, from 0. */
   readonly queue: number;
 }
 
 /** Sockets of several queues of one interface, over one packet buffer, in one mode. */
 export class QueueSockets {
+  /** Name of the interface. */
   readonly interface: string;
   /** One socket a queue, in the order of the queues. */
   readonly sockets: readonly PacketSocket[];
+  /** The frames of all of them: what one has received another sends without a copy. Closed with them if it was made for them. */
   readonly buffer: PacketBuffer;
   readonly #ownsBuffer: boolean;
   readonly #onClose: (() => Promise<void>) | undefined;
@@ -38,6 +41,7 @@ export class QueueSockets {
     this.#onClose = onClose;
   }
 
+  /** The mode that all of them are in; `sockets[0].mode` says why not in a better one. */
   get mode(): Mode {
     return this.sockets[0]!.mode.got;
   }
@@ -56,6 +60,7 @@ export class QueueSockets {
     await this.#onClose?.();
   }
 
+  /** `await using`: {@link QueueSockets.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

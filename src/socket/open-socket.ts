@@ -28,7 +28,9 @@ import { trafficOptions } from './traffic-options.js';
 
 /** What a program asks for. */
 export interface OpenSocketOptions {
+  /** The kernel whose interface it is; stays open when the socket is closed. */
   readonly kernel: Kernel;
+  /** Name of the interface, as `kernel.interfaces()` gives it. */
   readonly interface: string;
   /** What the socket receives. There is no default: say `'all'`, `'none'` (a sender) or give rules. */
   readonly receive: Receive;
@@ -43,7 +45,7 @@ export interface OpenSocketOptions {
   /** Told for each rung that was refused, before the socket is used. Throw to give up. */
   readonly onDowngrade?: (refused: RefusedMode) => void;
   /**
-   * The packet buffer to use, perhaps with other sockets; or how to make one of its own. A V4 or AF_XDP socket that receives takes
+   * The packet buffer to use, perhaps with other sockets (F6); or how to make one of its own (S6), which is closed with the socket. A V4 or AF_XDP socket that receives takes
    * up to `ring` of its frames at once.
    */
   readonly buffer?: PacketBuffer | PacketBufferOptions;
@@ -121,7 +123,7 @@ const DEFAULT_RETIRE_MILLISECONDS = 1;
 
 /**
  * Opens a packet socket: climbs down the modes asked for, takes the first that the interface supports, and says on
- * `socket.mode` what it got and why each better one was refused.
+ * `socket.mode` what it got and why each better one was refused: zero-copy where it can be, copies elsewhere, in one program (S4, Q3).
  *
  * @param onClose called when the socket has been closed, for what it alone has used
  * @throws PacketError MODE_REFUSED when no mode will do (its message lists the reasons), NO_INTERFACE, INVALID_OPTION,

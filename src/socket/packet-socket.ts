@@ -12,14 +12,19 @@ import { checkWaitOptions, type SocketWaitOptions } from './wait-options.js';
 
 /** A rung of the mode ladder that was refused, and why. */
 export interface RefusedMode {
+  /** The mode that was tried. */
   readonly mode: Mode;
+  /** The {@link ErrorCode} of the refusal: QUEUE_SHARED, NO_DRIVER_ZEROCOPY, MODE_UNSUPPORTED, ... */
   readonly code: string;
+  /** The error's message. */
   readonly why: string;
+  /** What would have to change for this mode to work, as a sentence or a command. */
   readonly remedy: string;
 }
 
 /** What a socket got (brief: "Mode ladder"). */
 export interface SocketMode {
+  /** The mode that the socket works in, read back from the kernel. */
   readonly got: Mode;
   /** The better rungs, in the order they were tried. */
   readonly refused: readonly RefusedMode[];
@@ -29,11 +34,9 @@ export interface SocketMode {
 
 /** Everything that is counted for a socket, in packets unless it says otherwise. */
 export interface SocketStatistics extends RingCounters {
-  /**
-   * What the kernel delivered to the socket and sent for it. Of a packet of several frames that the program has not taken yet each
-   * frame counts, and of those on their way out all but one are taken off.
-   */
+  /** What the kernel delivered to the socket. Of a packet of several frames that the program has not taken yet each frame counts. */
   readonly kernelReceived: number;
+  /** What the kernel sent for it. Of a packet of several frames on its way out all frames but one are taken off. */
   readonly kernelSent: number;
   /** System calls that moved and awaited these packets (F1): kicks, and poll(2) of blocking waits. The soft kernel makes none. */
   readonly systemCalls: number;
@@ -45,8 +48,9 @@ export interface SocketStatistics extends RingCounters {
 export interface Packet {
   /** The packet's bytes where they lie; copy them to keep them. A packet of several frames gives its first part. */
   readonly data: Uint8Array;
-  /** Arena offset and length of the same. */
+  /** Arena offset of its first byte, an index into `socket.bytes`. */
   readonly offset: number;
+  /** Bytes that are here: `data.length`. */
   readonly size: number;
   /** Bytes that the packet had: more than `size` where the ring had no room for all of it (V2, V3). */
   readonly originalSize: number;
@@ -65,7 +69,15 @@ const STARVED_MILLISECONDS = 1;
 const PACKETS_PER_LOOK = 8;
 
 /**
- * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7). The fast door works on batches and never throws; the friendly door iterates over packets.
+ * A packet socket: what programs hold. Once it is open, a program is an ordinary loop: read packets, process them, write them (S7).
+ *
+ *     while (await socket.wait()) {
+ *       socket.receive(batch);                       // packets lie at socket.bytes[batch.offset[i]] and on, batch.size[i] bytes
+ *       process(batch);
+ *       socket.send(batch);                          // or release(batch), or hold on to it
+ *     }
+ *
+ * The fast door works on batches, makes no system call of its own (I1) and never throws; the friendly door iterates over packets.
  * Made by `openSocket`. A socket belongs to one thread.
  */
 export class PacketSocket {
@@ -179,7 +191,7 @@ export class PacketSocket {
   }
 
   /**
-   * Asks for the checksum of a packet that is about to be sent here, on a socket opened with `transmitChecksums`. Bytes count from the
+   * Asks for the checksum (F11, Q5) of a packet that is about to be sent here, on a socket opened with `transmitChecksums`. Bytes count from the
    * packet's first. The request is written into the 24 bytes in front of the packet, and counts for packets that are sent without a copy.
    *
    * @param index the packet's entry in the batch
@@ -341,6 +353,7 @@ export class PacketSocket {
     }
   }
 
+  /** `for await (const packet of socket)`: {@link PacketSocket.packets} without options. */
   [Symbol.asyncIterator](): AsyncGenerator<Packet, void, void> {
     return this.packets();
   }
@@ -368,6 +381,7 @@ export class PacketSocket {
     await this.#onClose?.();
   }
 
+  /** `await using`: {@link PacketSocket.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -23,14 +23,14 @@ export interface NicOptions {
   readonly mac?: string;
   /** What the device hangs on; default nothing. */
   readonly wire?: WireOptions;
-  /** When interrupts are raised; default at once. */
+  /** When interrupts are raised; default for every packet at once, and 50 µs where only `packets` is given. */
   readonly moderation?: Partial<InterruptModeration>;
   /**
    * Whether the device makes patient senders (those without a rate) wait when it has no descriptors, as pause frames do. Then one queue
    * that is not served holds up all. Default: with one queue.
    */
   readonly pause?: boolean;
-  /** Receive-side scaling over the first 64 queues. */
+  /** How packets that no rule steers are spread over the queues. */
   readonly rss?: Omit<RssOptions, 'queues'>;
   /** Flow-director rules that the device holds at most, 0 to 65536; default 8192. */
   readonly rules?: number;

@@ -5,6 +5,7 @@ import type {
   BlockingWaitOptions,
   Direction,
   InterfaceInfo,
+  KernelSocket,
   Mode,
   PacketVersion,
   WaitOptions,
@@ -33,6 +34,7 @@ const STEPS_PER_TURN = 256;
 /** Milliseconds between looks when a wait can only be ended by somebody else. */
 const IDLE_TURN_MILLISECONDS = 1;
 
+/** What an inline soft kernel is made with. */
 export interface SoftKernelOptions {
   /** The memory to work in; default the thread's own arena. */
   readonly arena?: Arena;
@@ -46,12 +48,16 @@ export interface SoftKernelOptions {
  * same object also works on a thread of its own, see thread/kernel-loop.ts.
  */
 export class SoftKernel implements SoftSystem {
+  /** Tells it from the Linux kernel. */
   readonly name = 'soft';
   readonly arena: Arena;
-  /** Which part of it is the kernel's own. */
+  /** @internal which part of the arena is the kernel's own */
   readonly memory: KernelMemory;
+  /** @internal what copying deliveries borrow */
   readonly means: CopyMeans;
+  /** What its time comes from: paces of wires, moderated interrupts, blocks' time-outs, time stamps. */
   readonly clock: Clock;
+  /** @internal frames of the kernel's own, for copy mode */
   readonly pool: PagePool;
   readonly #scratch: Region;
   /** What the wires of its devices share. */
@@ -61,13 +67,14 @@ export class SoftKernel implements SoftSystem {
   readonly #sockets: (SoftSocket | undefined)[] = [];
   /** Bound V3 sockets: their blocks are handed over in time. */
   readonly #ticking: SoftSocket[] = [];
-  /** Sockets that are served in every step (threaded kernel). */
+  /** @internal sockets that are served in every step (threaded kernel) */
   readonly active: SoftSocket[] = [];
   #now = 0;
   /** Which active socket the next step serves first. */
   #first = 0;
   #lastIndex = 0;
 
+  /** @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
   constructor(options: SoftKernelOptions = {}) {
     checkOptionNames('SoftKernel', options, ['arena', 'clock'] satisfies (keyof SoftKernelOptions)[]);
     this.arena = options.arena ?? Arena.default();
@@ -122,7 +129,7 @@ export class SoftKernel implements SoftSystem {
     }
   }
 
-  /** @throws PacketError NO_INTERFACE */
+  /** @internal @throws PacketError NO_INTERFACE */
   device(name: string): Device {
     const device = this.#devices.get(name);
     if (device === undefined) {
@@ -178,7 +185,13 @@ export class SoftKernel implements SoftSystem {
 
   // Sockets
 
-  async socket(version: PacketVersion): Promise<SoftSocket> {
+  /** @throws PacketError INVALID_OPTION */
+  async socket(version: PacketVersion): Promise<KernelSocket> {
+    return this.softSocket(version);
+  }
+
+  /** @internal `socket` with the type that the kernel's own thread serves */
+  softSocket(version: PacketVersion): SoftSocket {
     const socket = new SoftSocket(this, checkVersion(version, VERSIONS));
     const free = this.#sockets.indexOf(undefined);
     socket.number = free < 0 ? this.#sockets.length : free;
@@ -186,15 +199,17 @@ export class SoftKernel implements SoftSystem {
     return socket;
   }
 
-  /** The socket with a number, for the doorbell. */
+  /** @internal the socket with a number, for the doorbell */
   socketNumber(number: number): SoftSocket | undefined {
     return this.#sockets[number];
   }
 
+  /** @internal a socket is served from now on */
   bound(socket: SoftSocket): void {
     if (socket.version === 'v3') this.#ticking.push(socket);
   }
 
+  /** @internal the kernel has let go of a socket */
   unbound(socket: SoftSocket): void {
     for (const list of [this.#ticking, this.active]) {
       const at = list.indexOf(socket);
@@ -202,7 +217,7 @@ export class SoftKernel implements SoftSystem {
     }
   }
 
-  /** Its number is free again. Not before it is closed: until then calls may name it. */
+  /** @internal its number is free again. Not before it is closed: until then calls may name it */
   closed(socket: SoftSocket): void {
     if (this.#sockets[socket.number] === socket) this.#sockets[socket.number] = undefined;
   }
@@ -214,7 +229,7 @@ export class SoftKernel implements SoftSystem {
     return this.#now;
   }
 
-  /** One bounded step: serves active sockets, lets the devices work, polls their drivers. Returns the work done. */
+  /** One bounded step: serves active sockets, lets the devices work, polls their drivers. Returns the work done, 0 for none. */
   step(): number {
     const now = this.clock.now();
     this.#now = now;
@@ -248,7 +263,7 @@ export class SoftKernel implements SoftSystem {
     return work;
   }
 
-  /** Runs `steps` steps; for tests, and for programs that want to see the kernel work. Returns the work done. */
+  /** Runs `steps` steps; for tests, and for programs that want to see the kernel work. Returns the work done, 0 for none. */
   run(steps: number): number {
     let work = 0;
     for (let i = 0; i < steps; i++) work += this.step();
@@ -263,7 +278,7 @@ export class SoftKernel implements SoftSystem {
     return next;
   }
 
-  /** A socket asks to be looked at; inline, this is where the kernel gets its time from. */
+  /** @internal a socket asks to be looked at; inline, this is where the kernel gets its time from */
   kick(socket: SoftSocket, direction: Direction): void {
     socket.service(direction);
     this.step();
@@ -282,7 +297,7 @@ export class SoftKernel implements SoftSystem {
   }
 
   /**
-   * Waits on the kernel's own clock while packets are on their way, and on the host's when nothing is: then only another task of
+   * @internal Waits on the kernel's own clock while packets are on their way, and on the host's when nothing is: then only another task of
    * this thread can change anything.
    */
   async wait(ready: () => boolean, options: WaitOptions): Promise<boolean> {
@@ -303,6 +318,7 @@ export class SoftKernel implements SoftSystem {
     }
   }
 
+  /** @internal the same without the event loop: in idle devices nothing can happen meanwhile */
   waitBlocking(ready: () => boolean, options: BlockingWaitOptions): boolean {
     const deadline = this.#now + checkTimeout(options.timeoutMilliseconds) * 1e6;
     while (!ready()) {
@@ -322,6 +338,7 @@ export class SoftKernel implements SoftSystem {
     this.memory.arena.free(this.#scratch);
   }
 
+  /** `await using`: {@link SoftKernel.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

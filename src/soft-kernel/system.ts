@@ -7,6 +7,7 @@ import type { VethOptions } from './veth-options.js';
  * and results are plain data.
  */
 export interface SoftSystem extends Kernel {
+  /** Tells it from the Linux kernel. */
   readonly name: 'soft';
   /** Adds a soft NIC. @throws PacketError INTERFACE_EXISTS, INVALID_OPTION, ARENA_EXHAUSTED */
   addNic(options: NicOptions): Promise<InterfaceInfo>;
@@ -34,6 +35,8 @@ export interface SoftSystem extends Kernel {
 
 /** Packets and bytes that reached the ordinary stack. */
 export interface StackStatistics {
+  /** Those that no exclusive socket took, among them those that V2, V3 and V4 sockets saw, too; one of several frames counts once. */
   readonly packets: number;
+  /** Their bytes, with Ethernet headers and without FCS. */
   readonly bytes: number;
 }

@@ -35,10 +35,13 @@ export interface FlowRule {
   readonly protocol?: number | 'tcp' | 'udp' | 'sctp' | 'icmp' | 'icmp6';
   /** IPv4 or IPv6 address, with a prefix length if you like: "10.0.0.0/8", "2001:db8::1". Bits behind the prefix do not count. */
   readonly source?: string;
+  /** Address that the packet is sent to, in the same forms. */
   readonly destination?: string;
   /** Source or destination. */
   readonly address?: string;
+  /** Port that the packet comes from. */
   readonly sourcePort?: Ports;
+  /** Port that the packet is sent to. */
   readonly destinationPort?: Ports;
   /** Source or destination. */
   readonly port?: Ports;

@@ -22,6 +22,7 @@ export interface FaultProbabilities {
 
 /** A wire with faults. Plain data. Wires with faults may be nested, for other faults in the other direction. */
 export interface FaultOptions extends FaultProbabilities {
+  /** Which wire it is. */
   readonly kind: 'fault';
   /** The wire that has the faults. */
   readonly wire: WireOptions;
@@ -30,7 +31,12 @@ export interface FaultOptions extends FaultProbabilities {
   /** Which packets meet them: those that the device receives, those that it transmits, or both (default). */
   readonly direction?: 'receive' | 'transmit' | 'both';
   /** The link comes and goes, beginning with up: each 1 to 1e12 nanoseconds. What is sent to the device meanwhile is lost. */
-  readonly flap?: { readonly upNanoseconds: number; readonly downNanoseconds: number };
+  readonly flap?: {
+    /** How long the link stays up each time. */
+    readonly upNanoseconds: number;
+    /** How long it then stays down. */
+    readonly downNanoseconds: number;
+  };
 }
 
 const PROBABILITIES = ['drop', 'corrupt', 'truncate', 'duplicate', 'reorder'] as const;

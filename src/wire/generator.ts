@@ -13,6 +13,7 @@ export interface Pace {
 
 /** Options of a generator: the packets and how they come. */
 export interface GeneratorOptions extends TrafficOptions, Pace {
+  /** Which wire it is. */
   readonly kind: 'generator';
   /** Stops after so many packets; default never. */
   readonly count?: number;

@@ -14,11 +14,13 @@ import { Sink } from './sink.js';
 
 /** A wire on which nothing arrives and everything that is sent vanishes. */
 export interface NoWireOptions {
+  /** Which wire it is. */
   readonly kind: 'none';
 }
 
 /** Any wire, whose packets out of the device are recorded on their way. */
 export interface RecordOptions extends RecorderOptions {
+  /** Which wire it is. */
   readonly kind: 'record';
   /** The wire that is recorded; default none. */
   readonly wire?: WireOptions;

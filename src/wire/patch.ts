@@ -7,6 +7,7 @@ import { PatchWay } from './patch-way.js';
 
 /** Options of one end of a cable between two devices. Plain data. */
 export interface PatchOptions {
+  /** Which wire it is. */
   readonly kind: 'patch';
   /** Name of the cable, 1 to 64 characters: the two devices that name it are joined. The link is up when both are there. */
   readonly cable: string;

@@ -9,6 +9,7 @@ import { PacketLoop } from './packet-loop.js';
 
 /** Options of a replay. Plain data. */
 export interface ReplayOptions {
+  /** Which wire it is. */
   readonly kind: 'replay';
   /** The bytes of a pcap or pcapng file, unpacked. Read when the wire is built, not kept. */
   readonly capture: Uint8Array;

@@ -21,6 +21,7 @@ export interface TrafficOptions {
   readonly destinationMac?: string;
   /** UDP destination port of all packets; flow n comes from {@link flowAddress}(n). Default 9 (discard). */
   readonly port?: number;
+  /** For the pattern `random`: 0 to 2^31 - 1; default 1. The same seed gives the same packets. */
   readonly seed?: number;
 }
 
@@ -66,7 +67,7 @@ export function writeTrafficPacket(
   });
 }
 
-/** The source address of a flow: what a rule for it names. */
+/** The IPv4 source address of generated flow `flow`, 0 to 1048575, as text: what a rule for it names. */
 export function flowAddress(flow: number): string {
   return `10.${Math.floor(flow / 62500) % 250}.${Math.floor(flow / 250) % 250}.${(flow % 250) + 1}`;
 }

@@ -18,14 +18,19 @@ export interface Finding {
 export interface Diagnosis {
   /** Whether nothing that blocks was found. */
   readonly clear: boolean;
+  /** What holds for every interface: kernel, privileges, limits. One finding a check, in a fixed order. */
   readonly machine: readonly Finding[];
   /** The interface that was asked for; without one every interface, with its modes alone. */
   readonly interfaces: readonly InterfaceDiagnosis[];
 }
 
+/** What stands in the way on one interface. */
 export interface InterfaceDiagnosis {
+  /** Name of the interface. */
   readonly name: string;
+  /** One for each check; none where the interface was not asked for by name. */
   readonly findings: readonly Finding[];
+  /** Every mode of the ladder, best first, and whether a socket of this process would open in it. */
   readonly modes: readonly ModeAnswer[];
 }
 

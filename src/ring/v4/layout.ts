@@ -2,7 +2,7 @@
 //
 //   word 0: index of the frame in the packet buffer
 //   word 1: bytes of the packet (or part of it)
-//   word 2: offset of the data in the frame (bits 0-15) | error (16-23) | flags (24-31)
+//   word 2: offset of the data in the frame (bits 0-15; I6: metadata and headroom lie in front) | error (16-23) | flags (24-31)
 //   word 3: padding; in the first descriptor of a batch we note how many it has (0, as others write it, means 1)
 //
 // Flag bit 7 says that the kernel owns the descriptor: as the sign of word 2 it is one comparison. Bit 0 of the flags says

@@ -7,7 +7,10 @@ import { type CallMessage, KERNEL_METHODS, SOCKET_METHODS, type SocketNames, typ
 
 type Methods = Record<string, (...args: unknown[]) => Promise<unknown>>;
 
-/** An application thread as the kernel's thread sees it: serves its control calls. Its sockets can be named by nobody else (X1). */
+/**
+ * An application thread as the kernel's thread sees it: serves its control calls. Its sockets can be named by nobody else (X1), and are
+ * closed when it ends without closing them, whatever others on the same queue or packet buffer do (X4).
+ */
 export class ApplicationThread {
   /** Open sockets by their ids. */
   readonly #sockets = new Map<number, SoftSocket>();
@@ -51,7 +54,7 @@ export class ApplicationThread {
   }
 
   async #newSocket(version: PacketVersion): Promise<SocketNames> {
-    const socket = await this.server.kernel.socket(version);
+    const socket = this.server.kernel.softSocket(version);
     const { number } = socket;
     if (number >= MOST_SOCKETS) {
       await socket.close();

@@ -22,6 +22,7 @@ interface Call {
  * rings and frames are shared memory, and while traffic flows nothing else is needed.
  */
 export abstract class KernelClient implements SoftSystem {
+  /** Tells it from the Linux kernel. */
   readonly name = 'soft';
   readonly arena: Arena;
   readonly #line: ThreadPort;
@@ -203,6 +204,7 @@ export abstract class KernelClient implements SoftSystem {
 
   protected abstract shutdown(): Promise<void>;
 
+  /** `await using`: {@link KernelClient.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -16,7 +16,7 @@ const LONGEST_SLEEP_MILLISECONDS = 100;
 
 /**
  * The soft kernel's life on a thread of its own. While sockets are busy it polls their rings, so that sending and receiving need
- * no call at all (F1); a socket that goes quiet gets its wake bits set and is looked at again when it kicks. When everything is
+ * no call at all (I1, F1); a socket that goes quiet gets its wake bits set and is looked at again when it kicks. When everything is
  * quiet, the thread sleeps until the doorbell rings or a wire has something.
  */
 export class KernelLoop {

@@ -70,12 +70,15 @@ export const SOCKET_METHODS = [
 export interface ThreadPort {
   /** Posts a message; the ports in `transfer`, which are parts of it, go to the other thread. */
   post(message: unknown, transfer?: readonly MessagePort[]): void;
+  /** Calls `receive` with each message, in the order posted, from now on. Called once. */
   listen(receive: (message: unknown) => void): void;
 }
 
-/** A started thread. `ended` tells of its unexpected end. */
+/** A started thread. */
 export interface KernelThread extends ThreadPort {
+  /** Calls `tell` when the thread has failed or ended: nothing that it was asked for will be answered. */
   ended(tell: (reason: Error) => void): void;
+  /** Ends the thread, whatever it is doing; resolves when it has ended. */
   terminate(): Promise<void>;
 }
 
@@ -90,5 +93,6 @@ export interface LinePort extends ThreadPort {
 
 /** What the host lends: a way to start a thread that runs {@link serveKernel}. Node's is in src/host. */
 export interface ThreadHost {
+  /** Starts one. What is posted before it listens waits for it. */
   start(): KernelThread;
 }

@@ -8,6 +8,7 @@ import type { AnswerMessage, KernelThread, ThreadHost } from './protocol.js';
 /** Address space that the kernel's thread gets for rings, page pool and devices, unless told otherwise. */
 const KERNEL_ARENA_BYTES = 2 ** 28;
 
+/** What a kernel on a thread of its own is made with. */
 export interface ThreadedSoftKernelOptions {
   /** How to start a thread; on Node `nodeThreads()`. */
   readonly host: ThreadHost;
