@@ -45,7 +45,9 @@ for (const [name, expected] of Object.entries(EXPECTED)) {
 }
 
 for (const mode of ['v2', 'v3', 'v4']) {
-  test(`example hold.ts in ${mode}, where packets lie ${mode === 'v4' ? 'in frames' : 'in the kernel’s ring'}`, { timeout: 60_000 }, async () => {
+  test(`example hold.ts in ${mode}, where packets lie ${mode === 'v4' ? 'in frames' : 'in the kernel’s ring'}`, {
+    timeout: 60_000,
+  }, async () => {
     const { status, output } = await run(join(PROGRAMS, 'hold.js'), mode);
     assert.equal(status, 0, output);
     assert.match(output, /^4096 received, 4096 sent, 256 of them held back before$/m);
