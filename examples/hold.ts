@@ -36,7 +36,7 @@ while (received < PACKETS) {
 socket.release(held);
 console.log(`${received} received, ${sent} sent, ${wereHeld} of them held back before`);
 const { copied, copiedOut } = await socket.statistics();
-console.log(`mode ${socket.mode.got}: ${copied} packets copied to send them, ${copiedOut} to hold them`);
+console.log(`mode ${socket.mode.got}: ${copied} packets copied to send them, ${copiedOut} out of the ring`);
 
 async function sendAll(packets: PacketBatch): Promise<void> {
   while (packets.length > 0) {

@@ -202,6 +202,9 @@ for (const version of FRAME_VERSIONS) {
         numbers(socket, batch),
         [0, 1, 2, 3].map((n) => i * 4 + n),
       );
+      const offsets = [...batch.offset];
+      assert.equal(socket.user.hold(batch), 4);
+      assert.deepEqual([[...batch.offset], batch.length], [offsets, 4], 'frames need not move');
       held.push(batch);
     }
     held.reverse().forEach((batch, i) => {
