@@ -208,18 +208,30 @@ const NO_METADATA = {
   remedy: 'Linux from 6.8, or open the socket without transmitChecksums',
 } as const;
 
-/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is. */
+/**
+ * Drivers that are handed packets without a linear part (IFF_TX_SKB_NO_LINEAR), which the kernel's software checksums do not reach into.
+ * Linux 7.3 refuses to bind (EOPNOTSUPP); 6.18 binds, sends nothing, and keeps the queue until it is booted anew.
+ */
+const WITHOUT_SOFTWARE_CHECKSUMS: readonly string[] = ['virtio_net'];
+
+/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is; in copy mode the kernel does. */
 function checkChecksums({ calls, device, mode }: BindFacts): void {
-  if (mode !== 'xdp-zc') return;
+  const software = !WITHOUT_SOFTWARE_CHECKSUMS.includes(device.driver);
+  const remedy = `${software ? "mode 'xdp-copy', where the kernel computes them, or " : ''}open the socket without transmitChecksums`;
+  const refuse = (why: string): never => {
+    throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, { remedy });
+  };
+  if (mode !== 'xdp-zc') {
+    if (!software) refuse(`the kernel computes none for packets that it copies for the driver ${device.driver}`);
+    return;
+  }
   const features = readXdpFeatures(calls, device.index);
-  if (features.known && features.value.transmitMetadata.includes('checksum')) return;
-  const why = features.known ? `the driver ${device.driver} fills in no checksums in zero-copy mode` : features.why;
-  throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, {
-    remedy: "mode 'xdp-copy', where the kernel computes them, or open the socket without transmitChecksums",
-  });
+  if (!features.known) refuse(features.why);
+  else if (!features.value.transmitMetadata.includes('checksum'))
+    refuse(`the driver ${device.driver} fills in no checksums in zero-copy mode`);
 }
 
-function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno: number): Meanings {
+function bindMeanings({ calls, device, queue, mode, segments, checksums }: BindFacts, errno: number): Meanings {
   if (errno === EBUSY) return { [EBUSY]: socketInTheWay(calls, device, queue) }; // looked up only when it is asked for
   const { name, driver } = device;
   const noZeroCopy = {
@@ -233,8 +245,14 @@ function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno
     why: 'this kernel has no packets of several frames',
     remedy: 'Linux from 6.6, or open the socket without segments',
   } as const;
+  const noChecksums = {
+    code: 'MODE_UNSUPPORTED',
+    why: `the kernel computes no checksums for the driver ${driver}`,
+    remedy: 'open the socket without transmitChecksums',
+  } as const;
   return {
     ...(segments ? { [EINVAL]: noSegments } : {}),
+    ...(checksums ? { [EOPNOTSUPP]: noChecksums } : {}),
     [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
     [ENETDOWN]: {
       code: 'NO_INTERFACE',
