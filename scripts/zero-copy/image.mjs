@@ -3,18 +3,23 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Archive } from './archive.mjs';
+import { CannotRun } from './packages.mjs';
 
-/** Drivers of the machine's devices; what they need comes with them. */
-const MODULES = ['virtio_pci', 'virtio_net', 'igb'];
+/** Drivers of the machine's devices, and what lists AF_XDP sockets; what they need comes with them. */
+const MODULES = ['virtio_pci', 'virtio_net', 'igb', 'xsk_diag'];
 const INIT = new URL('init.sh', import.meta.url);
 /** Folders of the project, and the packages that it needs at run time. */
 const PROJECT = ['dist/src', 'dist/test', 'node_modules/koffi', 'node_modules/@koromix/koffi-linux-x64'];
 
 /** @returns path of the kernel in an unpacked package */
-export function kernelImage(kernel) {
-  const found = filesIn(kernel).find((path) => /\/vmlinuz(-[^/]*)?$/.test(path));
-  if (found === undefined) throw new Error(`no kernel in ${kernel}`);
-  return found;
+export function kernelFile(kernel) {
+  return fileLike(kernel, /\/vmlinuz(-[^/]*)?$/);
+}
+
+/** @returns what `uname -r` will say: "6.18.44+deb14-amd64" */
+export function kernelRelease(kernel) {
+  const modules = /\/lib\/modules\/([^/]+)\//;
+  return modules.exec(fileLike(kernel, modules))[1];
 }
 
 /**
@@ -29,7 +34,7 @@ export function writeImage(path, { kernel, machine, tests }) {
   const archive = new Archive(path);
   for (const folder of ['/proc', '/sys', '/dev', '/tmp', '/bin']) archive.folder(folder);
   archive.text('/init', readFileSync(INIT), { executable: true });
-  archive.file('/bin/busybox', join(machine, 'bin/busybox'));
+  archive.file('/bin/busybox', fileLike(machine, /\/bin\/busybox$/));
   addModules(archive, kernel);
   archive.file('/node', process.execPath);
   for (const library of librariesOf(process.execPath)) archive.file(library);
@@ -68,6 +73,14 @@ function addModules(archive, kernel) {
 function librariesOf(program) {
   const text = execFileSync('ldd', [program], { encoding: 'utf8' });
   return [...text.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path);
+}
+
+/** @throws CannotRun when an unpacked package has no such file */
+function fileLike(folder, pattern) {
+  const found = filesIn(folder).find((path) => pattern.test(path));
+  if (found === undefined)
+    throw new CannotRun(`no file in ${folder} is like ${pattern}: remove the folder, and it is fetched again`);
+  return found;
 }
 
 function filesIn(folder) {

@@ -4,11 +4,14 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Programs that fetching and unpacking need, with the Debian package of each. */
-const TOOLS = { 'apt-get': 'apt', dpkg: 'dpkg', ldd: 'libc-bin', xz: 'xz-utils' };
+/** Programs that fetching, unpacking and running need, with the Debian package of each. */
+const TOOLS = { 'apt-get': 'apt', dpkg: 'dpkg', ldd: 'libc-bin', setpriv: 'util-linux', xz: 'xz-utils' };
 
 /** Suites with kernels newer than a stable Debian's, newest last. */
 const KERNEL_SUITES = ['trixie-backports', 'forky', 'sid'];
+
+/** Longest run of apt-get. */
+const APT_MILLISECONDS = 600_000;
 
 /** Keys that sign Debian's lists, of the package debian-archive-keyring. */
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -31,11 +34,14 @@ export function checkTools() {
 export class Packages {
   #cache;
   #codename;
+  /** What apt said when not all lists could be read. */
+  #trouble = '';
 
   /** @param cache folder that is kept between runs */
   constructor(cache) {
     this.#cache = cache;
-    this.#codename = /^VERSION_CODENAME=(\w+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'stable';
+    const system = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
+    this.#codename = /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] ?? '';
   }
 
   /**
@@ -52,7 +58,7 @@ export class Packages {
       try {
         this.#apt([...install, ...names.map((name) => `${name}/${backports}`)]);
       } catch {
-        this.#apt([...install, ...names]); // no backports any more: this Debian's own
+        this.#apt([...install, ...names]); // no backports (any more): this Debian's own
       }
       for (const file of list(this.#archives, '.deb')) execFileSync('dpkg', ['-x', file, folder]);
     });
@@ -89,7 +95,9 @@ export class Packages {
         rmSync(into, { recursive: true });
         return;
       }
-      throw new CannotRun(`the Debian mirror has no kernel ${wanted} (looked in ${KERNEL_SUITES.join(', ')})`);
+      throw new CannotRun(
+        `the Debian mirror has no kernel ${wanted} (looked in ${KERNEL_SUITES.join(', ')})${this.#trouble}`,
+      );
     });
   }
 
@@ -97,7 +105,7 @@ export class Packages {
   #once(name, make) {
     const folder = join(this.#cache, name);
     if (existsSync(folder)) return folder;
-    console.log(`zero-copy: fetching ${name} into ${folder}`);
+    console.log(`zero-copy: fetching ${name} (Debian packages) into ${folder}`);
     const unfinished = `${folder}.unfinished`;
     rmSync(unfinished, { recursive: true, force: true });
     mkdirSync(unfinished, { recursive: true });
@@ -120,15 +128,19 @@ export class Packages {
       encoding: 'utf8',
     });
     const own = targets.split('\n').find((line) => line.split(' ')[1] === this.#codename);
-    if (own === undefined) throw new CannotRun(`apt's configuration has no suite ${this.#codename}: is this Debian?`);
+    if (own === undefined || !existsSync(KEYRING)) {
+      throw new CannotRun(
+        `apt's sources have no suite "${this.#codename}" of Debian, or ${KEYRING} is missing: the packages come from Debian's own mirror`,
+      );
+    }
     const [site] = own.split(' ');
     const stanza = (suite) => `Types: deb\nURIs: ${site}\nSuites: ${suite}\nComponents: main\nSigned-By: ${KEYRING}\n`;
     const sources = [this.#codename, `${this.#codename}-updates`, ...suites].map(stanza).join('\n');
     writeFileSync(join(this.#cache, 'apt', 'zero-copy.sources'), sources);
     try {
       this.#apt(['update']);
-    } catch {
-      // a suite that the mirror has no more is no obstacle to the others
+    } catch (error) {
+      this.#trouble = `; ${error.message}`; // a suite that the mirror has no more is no obstacle to the others
     }
   }
 
@@ -148,8 +160,15 @@ export class Packages {
     return ['-q', ...Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])];
   }
 
+  /** @throws CannotRun with apt's reasons */
   #apt(args, cwd = this.#cache) {
-    execFileSync('apt-get', [...this.#options(), ...args], { cwd, stdio: ['ignore', 'ignore', 'pipe'] });
+    const options = { cwd, encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'], timeout: APT_MILLISECONDS };
+    const { status, signal, stderr } = spawnSync('apt-get', [...this.#options(), ...args], options);
+    if (status === 0) return;
+    const reasons = stderr.split('\n').filter((line) => /^[EW]:/.test(line));
+    throw new CannotRun(
+      `apt-get could not fetch (${signal ?? `status ${status}`}):\n${reasons.slice(0, 8).join('\n')}`,
+    );
   }
 
   #cacheSearch(pattern) {

@@ -72,6 +72,10 @@ test('packets that fit no frame', () => {
   assert.match(why({ device }, 'xdp-copy'), /3841 bytes.*3840.*mtu 3826/);
   assert.equal(why({ device: { ...device, mtu: 3826 } }, 'xdp-copy'), WORKS);
   assert.equal(why({ device: { ...device, mtu: 65536, driver: 'loopback' } }, 'xdp-generic'), WORKS);
+  // igb fills whole KiB of a frame in zero-copy: 3072 bytes of 4096.
+  assert.match(why({ device: { ...device, mtu: 3059, driver: 'igb' } }, 'xdp-zc'), /3073 bytes.*3072.*mtu 3058/);
+  assert.equal(why({ device: { ...device, mtu: 3058, driver: 'igb' } }, 'xdp-zc'), WORKS);
+  assert.equal(why({ device: { ...device, mtu: 3059, driver: 'igb' } }, 'xdp-copy'), WORKS);
 });
 
 test('privileges, each with the command that gives it', () => {

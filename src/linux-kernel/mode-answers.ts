@@ -9,15 +9,13 @@ import {
   missingForPackets,
   missingForXdp,
 } from './capabilities.js';
-import { AF_XDP, EAFNOSUPPORT, ETH_HLEN, SOCK_CLOEXEC, SOCK_RAW, XDP_PACKET_HEADROOM } from './constants.js';
+import { AF_XDP, EAFNOSUPPORT, ETH_HLEN, SOCK_CLOEXEC, SOCK_RAW } from './constants.js';
+import { largestMtu, receiveBufferUnit } from './frame-room.js';
 import type { LinuxInterface } from './interfaces.js';
 import type { SystemCalls } from './system-calls.js';
 
 /** Modes that a real interface may have, best first. */
 const MODES = ['xdp-zc', 'xdp-copy', 'xdp-generic', 'v3', 'v2'] as const satisfies readonly Mode[];
-
-/** Bytes of the largest frame that an AF_XDP packet buffer can have: a page. */
-const LARGEST_FRAME = 4096;
 
 /** What decides which modes work. */
 export interface ModeFacts {
@@ -52,7 +50,7 @@ function answerMode(mode: (typeof MODES)[number], facts: ModeFacts): Answer {
   if (ability.answer === 'does-not') return ability;
   if (isXdp && afXdp === false) return doesNot('this kernel has no AF_XDP', 'a kernel with CONFIG_XDP_SOCKETS');
   if (!device.up) return doesNot('the interface is down', `ip link set dev ${name} up`);
-  const obstacle = isXdp ? (attachedProgram(facts) ?? longPackets(device)) : undefined;
+  const obstacle = isXdp ? (attachedProgram(facts) ?? longPackets(device, mode)) : undefined;
   return obstacle ?? lackingPrivilege(facts.capabilities, isXdp ? missingForXdp : missingForPackets) ?? ability;
 }
 
@@ -96,14 +94,12 @@ export function detachCommand(name: string, mode: AttachedMode): string {
   return `ip link set dev ${name} ${word} off`;
 }
 
-/** Most bytes of payload above the Ethernet header that one frame can take in. */
-export const LARGEST_MTU_OF_A_FRAME = LARGEST_FRAME - XDP_PACKET_HEADROOM - ETH_HLEN;
-
-function longPackets({ name, mtu, driver }: LinuxInterface): Answer | undefined {
-  if (mtu <= LARGEST_MTU_OF_A_FRAME || driver === 'loopback') return undefined;
+function longPackets({ name, mtu, driver }: LinuxInterface, mode: Mode): Answer | undefined {
+  const most = largestMtu(mode === 'xdp-zc' ? receiveBufferUnit(driver) : 1);
+  if (mtu <= most || driver === 'loopback') return undefined;
   return doesNot(
-    `packets have up to ${mtu + ETH_HLEN} bytes, and a frame has room for ${LARGEST_MTU_OF_A_FRAME + ETH_HLEN}`,
-    `segments: true, or ip link set dev ${name} mtu ${LARGEST_MTU_OF_A_FRAME}`,
+    `packets have up to ${mtu + ETH_HLEN} bytes, and a frame has room for ${most + ETH_HLEN}`,
+    `segments: true, or ip link set dev ${name} mtu ${most}`,
   );
 }
 

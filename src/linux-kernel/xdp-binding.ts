@@ -19,7 +19,6 @@ import {
   XDP_COPY,
   XDP_OPTIONS,
   XDP_OPTIONS_ZEROCOPY,
-  XDP_PACKET_HEADROOM,
   XDP_SHARED_UMEM,
   XDP_UMEM_REG,
   XDP_UMEM_TX_METADATA_LEN,
@@ -28,6 +27,7 @@ import {
   XDP_USE_SG,
   XDP_ZEROCOPY,
 } from './constants.js';
+import { LARGEST_FRAME, receiveBufferUnit, receiveRoom } from './frame-room.js';
 import type { LinuxInterface } from './interfaces.js';
 import { GONE_REMEDY } from './interfaces.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
@@ -39,17 +39,8 @@ import type { SystemCalls } from './system-calls.js';
 /** The modes of AF_XDP sockets. */
 export type BoundMode = Extract<Mode, 'xdp-zc' | 'xdp-copy' | 'xdp-generic'>;
 
-/** Bytes of the largest frame: a page. */
-const LARGEST_FRAME = 4096;
-
 /** Most frames of one packet in copy mode, as the kernel is usually built (CONFIG_MAX_SKB_FRAGS and the head). */
 const MOST_FRAMES_PER_PACKET = 18;
-
-/**
- * Drivers whose device counts receive buffers in whole units of so many bytes (SRRCTL.BSIZEPACKET). In zero-copy the frame is that
- * buffer: what does not fit the units in it would arrive in a second frame, as if it were a packet of its own.
- */
-const RECEIVE_BUFFER_UNITS: Readonly<Partial<Record<string, number>>> = { igb: 1024, igc: 1024 };
 
 /**
  * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
@@ -87,14 +78,10 @@ export function checkBinding(
 /** Without packets of several frames, a packet longer than a frame's room would be dropped, or the driver refuse. */
 function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistration, mode: BoundMode): void {
   const needed = mtu + ETH_HLEN;
-  const unit = mode === 'xdp-zc' ? (RECEIVE_BUFFER_UNITS[driver] ?? 1) : 1;
-  const roomOf = (frameSize: number): number => {
-    const bytes = frameSize - XDP_PACKET_HEADROOM - memory.headroom;
-    return bytes - (bytes % unit);
-  };
-  const room = roomOf(memory.frameSize);
+  const unit = mode === 'xdp-zc' ? receiveBufferUnit(driver) : 1;
+  const room = receiveRoom(memory.frameSize, memory.headroom, unit);
   if (needed <= room) return;
-  const largest = roomOf(LARGEST_FRAME);
+  const largest = receiveRoom(LARGEST_FRAME, memory.headroom, unit);
   const units = unit === 1 ? '' : `, of which ${driver} takes whole units of ${unit}`;
   throw new PacketError(
     'FRAME_TOO_SMALL',
@@ -221,33 +208,51 @@ const NO_METADATA = {
   remedy: 'Linux from 6.8, or open the socket without transmitChecksums',
 } as const;
 
-/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is. */
+/**
+ * Drivers that are handed packets without a linear part (IFF_TX_SKB_NO_LINEAR), which the kernel's software checksums do not reach into.
+ * Linux 7.3 refuses to bind (EOPNOTSUPP); 6.18 binds, sends nothing, and keeps the queue until it is booted anew.
+ */
+const WITHOUT_SOFTWARE_CHECKSUMS: readonly string[] = ['virtio_net'];
+
+/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is; in copy mode the kernel does. */
 function checkChecksums({ calls, device, mode }: BindFacts): void {
-  if (mode !== 'xdp-zc') return;
+  const software = !WITHOUT_SOFTWARE_CHECKSUMS.includes(device.driver);
+  const remedy = `${software ? "mode 'xdp-copy', where the kernel computes them, or " : ''}open the socket without transmitChecksums`;
+  const refuse = (why: string): never => {
+    throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, { remedy });
+  };
+  if (mode !== 'xdp-zc') {
+    if (!software) refuse(`the kernel computes none for packets that it copies for the driver ${device.driver}`);
+    return;
+  }
   const features = readXdpFeatures(calls, device.index);
-  if (features.known && features.value.transmitMetadata.includes('checksum')) return;
-  const why = features.known ? `the driver ${device.driver} fills in no checksums in zero-copy mode` : features.why;
-  throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, {
-    remedy: "mode 'xdp-copy', where the kernel computes them, or open the socket without transmitChecksums",
-  });
+  if (!features.known) refuse(features.why);
+  else if (!features.value.transmitMetadata.includes('checksum'))
+    refuse(`the driver ${device.driver} fills in no checksums in zero-copy mode`);
 }
 
-function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno: number): Meanings {
+function bindMeanings({ calls, device, queue, mode, segments, checksums }: BindFacts, errno: number): Meanings {
   if (errno === EBUSY) return { [EBUSY]: socketInTheWay(calls, device, queue) }; // looked up only when it is asked for
   const { name, driver } = device;
   const noZeroCopy = {
     code: 'NO_DRIVER_ZEROCOPY',
     why: `the driver ${driver || 'of this interface'} has no zero-copy, or not with these settings`,
     remedy:
-      "use mode 'xdp-copy'; drivers with zero-copy are ice, i40e, ixgbe, igb, igc, mlx5, virtio_net (from Linux 6.11) and others",
+      "use mode 'xdp-copy'; drivers with zero-copy are ice, i40e, ixgbe, igc, mlx5 and others, in Linux 6.16 also igb and virtio_net",
   } as const;
   const noSegments = {
     code: 'MODE_UNSUPPORTED',
     why: 'this kernel has no packets of several frames',
     remedy: 'Linux from 6.6, or open the socket without segments',
   } as const;
+  const noChecksums = {
+    code: 'MODE_UNSUPPORTED',
+    why: `the kernel computes no checksums for the driver ${driver}`,
+    remedy: 'open the socket without transmitChecksums',
+  } as const;
   return {
     ...(segments ? { [EINVAL]: noSegments } : {}),
+    ...(checksums ? { [EOPNOTSUPP]: noChecksums } : {}),
     [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
     [ENETDOWN]: {
       code: 'NO_INTERFACE',

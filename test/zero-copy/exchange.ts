@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { Arena } from '../../src/arena/arena.js';
+import { test } from 'node:test';
 import { PacketError } from '../../src/errors.js';
-import { LinuxKernel } from '../../src/linux-kernel/linux-kernel.js';
 import { PacketBatch } from '../../src/ring/packet-batch.js';
-import { type OpenSocketOptions, openSocket } from '../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../src/socket/packet-socket.js';
 import { readNumberedFrame, writeNumberedFrame } from '../support/frames.js';
-
-// Runs in the virtual machine of `npm run test:zero-copy`, between two cards whose drivers do zero-copy.
+import { driver, FAR, NEAR, open } from './cards.js';
 
 /** Frames each way. */
 const FRAMES = 5000;
@@ -16,20 +12,6 @@ const FRAMES = 5000;
 const IN_FLIGHT = 200;
 /** The exchange ends when nothing has come for so long. */
 const PATIENCE_MILLISECONDS = 3000;
-
-const kernel = new LinuxKernel({ arena: Arena.create(2 ** 27) });
-after(() => kernel.close());
-const driver = (await kernel.interfaces()).find(({ name }) => name === 'tp4near')!.driver;
-
-const open = (name: string, options: Partial<OpenSocketOptions> = {}): Promise<PacketSocket> =>
-  openSocket({
-    kernel,
-    interface: name,
-    receive: 'all',
-    queue: 0,
-    buffer: { frames: 2048, frameSize: 4096 },
-    ...options,
-  });
 
 const sizeOf = (number: number): number => [60, 1514, 61, 777, 128][number % 5]!;
 
@@ -70,8 +52,8 @@ async function exchange(ends: readonly [PacketSocket, PacketSocket]): Promise<vo
 }
 
 test(`${driver}: the best mode is zero-copy, and frames cross both ways, whole and in order`, async () => {
-  await using near = await open('tp4near');
-  await using far = await open('tp4far');
+  await using near = await open(NEAR);
+  await using far = await open(FAR);
   for (const socket of [near, far]) assert.deepEqual(socket.mode, { got: 'xdp-zc', refused: [], exclusive: true });
   await exchange([near, far]);
   for (const socket of [near, far]) {
@@ -81,17 +63,17 @@ test(`${driver}: the best mode is zero-copy, and frames cross both ways, whole a
 });
 
 test(`${driver}: zero-copy at one end, copies at the other`, async () => {
-  await using near = await open('tp4near', { mode: 'xdp-zc' });
-  await using far = await open('tp4far', { mode: 'xdp-copy' });
+  await using near = await open(NEAR, { mode: 'xdp-zc' });
+  await using far = await open(FAR, { mode: 'xdp-copy' });
   assert.deepEqual([near.mode.got, far.mode.got], ['xdp-zc', 'xdp-copy']);
   await exchange([near, far]);
 });
 
 test(`${driver}: frames of 2048 bytes are enough, or are refused with what to do`, async () => {
-  await using far = await open('tp4far');
+  await using far = await open(FAR);
   let near: PacketSocket;
   try {
-    near = await open('tp4near', { mode: 'xdp-zc', buffer: { frames: 2048 } });
+    near = await open(NEAR, { mode: 'xdp-zc', buffer: { frames: 2048 } });
   } catch (error) {
     assert.ok(error instanceof PacketError);
     assert.deepEqual([driver, error.code, error.remedy], ['igb', 'FRAME_TOO_SMALL', 'frameSize: 4096']);
@@ -104,8 +86,8 @@ test(`${driver}: frames of 2048 bytes are enough, or are refused with what to do
 
 test(`${driver}: a refusal by the driver costs no more than its rung: the next one works with the same buffer`, async () => {
   // Neither driver takes packets of several frames in zero-copy.
-  await using near = await open('tp4near', { segments: true });
-  await using far = await open('tp4far');
+  await using near = await open(NEAR, { segments: true });
+  await using far = await open(FAR);
   assert.equal(near.mode.got, 'xdp-copy');
   assert.deepEqual(
     near.mode.refused.map(({ mode }) => mode),

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { known, unknown } from '../../kernel/answer.js';
-import type { DeviceReport } from '../../kernel/device-report.js';
+import type { DeviceReport, XdpFeatures } from '../../kernel/device-report.js';
 import { readCapabilities } from '../capabilities.js';
 import { findNamespace } from '../network-namespaces.js';
 import type { Finding } from './contract.js';
@@ -165,6 +165,16 @@ test('links and lengths', () => {
   expect(checkMtu({ ...report, mtu: 1779 }), 'hampers', /1793 bytes.*frameSize: 4096/);
   expect(checkMtu({ ...report, mtu: 3827 }), 'blocks', /3841.*3840 -> ip link set dev eth7 mtu 3826/);
   expect(checkMtu({ ...report, mtu: 65536, driver: 'loopback' }), 'works', /65536/);
+  const igb = (mtu: number, zeroCopy: boolean): DeviceReport => {
+    const features: XdpFeatures = {
+      ...{ native: true, redirect: true, transmitRedirected: true, zeroCopy, hardwareOffload: false },
+      ...{ receiveSegments: false, transmitRedirectedSegments: false, receiveMetadata: [], transmitMetadata: [] },
+    };
+    return { ...report, mtu, driver: 'igb', xdp: known(features) };
+  };
+  expect(checkMtu(igb(1500, true)), 'hampers', /1514.*igb.*whole units of 1024.*frameSize: 4096/);
+  expect(checkMtu(igb(1010, true)), 'works', /1024 bytes/);
+  expect(checkMtu(igb(1500, false)), 'works', /1514/);
 });
 
 test('queues, promiscuity, merging', () => {
@@ -194,7 +204,9 @@ test('veth pairs, and the conclusion', () => {
   const [checksums, redirect] = checkVeth(report, link);
   expect(checksums!, 'works', /ethtool -K PEER tx off/);
   expect(redirect!, 'cannot-tell', /old/);
-  expect(checkModes({ ...report, modes: [{ mode: 'v3', answer: 'works' }] }), 'works', /v3 works/);
+  expect(checkModes({ ...report, modes: [{ mode: 'v3', answer: 'works' }] }), 'works', /v3 works$/);
+  const unsure = { mode: 'xdp-zc', answer: 'cannot-tell', why: '' } as const;
+  expect(checkModes({ ...report, modes: [unsure, { mode: 'v3', answer: 'works' }] }), 'works', /v3 works; xdp-zc may$/);
   expect(
     checkModes({ ...report, modes: [{ mode: 'v3', answer: 'cannot-tell', why: '' }] }),
     'cannot-tell',

@@ -1,11 +1,12 @@
+import { factOf } from '../../kernel/answer.js';
 import type { DeviceReport } from '../../kernel/device-report.js';
-import { ETH_HLEN, XDP_PACKET_HEADROOM } from '../constants.js';
-import { LARGEST_MTU_OF_A_FRAME } from '../mode-answers.js';
+import { ETH_HLEN } from '../constants.js';
+import { largestMtu, receiveBufferUnit, receiveRoom } from '../frame-room.js';
 import type { LinkFacts } from '../netlink/link.js';
 import { blocks, type Finding, fine, hampers, unclear } from './contract.js';
 
-/** Room for a packet in a frame of the default size. */
-const DEFAULT_ROOM = 2048 - XDP_PACKET_HEADROOM;
+/** Bytes of a frame of the default size. */
+const DEFAULT_FRAME = 2048;
 
 export function checkLink({ name, up, carrier, speed }: DeviceReport, kind: string | undefined): Finding {
   const check = 'link';
@@ -18,17 +19,26 @@ export function checkLink({ name, up, carrier, speed }: DeviceReport, kind: stri
 }
 
 /** Whether packets fit the frames. */
-export function checkMtu({ name, mtu, driver }: DeviceReport): Finding {
+export function checkMtu({ name, mtu, driver, xdp }: DeviceReport): Finding {
   const check = 'mtu';
   const longest = mtu + ETH_HLEN;
-  if (driver === 'loopback' || longest <= DEFAULT_ROOM)
-    return fine(check, `${mtu}; packets of up to ${longest} bytes in frames with room for ${DEFAULT_ROOM}`);
   const what = `${mtu}: packets of up to ${longest} bytes`;
-  if (mtu <= LARGEST_MTU_OF_A_FRAME)
-    return hampers(check, `${what} fit no frame of the default size`, 'buffer: { frameSize: 4096 }');
-  const room = LARGEST_MTU_OF_A_FRAME + ETH_HLEN;
-  const remedy = `ip link set dev ${name} mtu ${LARGEST_MTU_OF_A_FRAME}, or segments: true`;
-  return blocks(check, `${what}, and the largest frame has room for ${room}`, remedy);
+  const most = largestMtu(1);
+  if (mtu > most && driver !== 'loopback') {
+    const remedy = `ip link set dev ${name} mtu ${most}, or segments: true`;
+    return blocks(check, `${what}, and the largest frame has room for ${most + ETH_HLEN}`, remedy);
+  }
+  const larger = 'buffer: { frameSize: 4096 }';
+  const room = receiveRoom(DEFAULT_FRAME, 0, 1);
+  if (driver !== 'loopback' && longest > room)
+    return hampers(check, `${what} fit no frame of the default size`, larger);
+  const unit = receiveBufferUnit(driver);
+  const roomInZeroCopy = receiveRoom(DEFAULT_FRAME, 0, unit);
+  if (factOf(xdp)?.zeroCopy === true && longest > roomInZeroCopy) {
+    const fills = `${driver} fills frames in whole units of ${unit} bytes`;
+    return hampers(check, `${what}; in zero-copy ${fills}: ${roomInZeroCopy} of the default size`, larger);
+  }
+  return fine(check, `${mtu}; packets of up to ${longest} bytes in frames with room for ${room}`);
 }
 
 /** An AF_XDP socket hears one queue, and the device spreads packets over all of them. */
@@ -100,8 +110,11 @@ export function checkModes({ modes }: DeviceReport): Finding {
   const check = 'modes';
   const named = (answer: string): string[] => modes.filter((one) => one.answer === answer).map(({ mode }) => mode);
   const works = named('works');
-  if (works.length > 0) return fine(check, `${works.join(', ')} ${works.length === 1 ? 'works' : 'work'}`);
   const open = named('cannot-tell');
+  if (works.length > 0) {
+    const what = `${works.join(', ')} ${works.length === 1 ? 'works' : 'work'}`;
+    return fine(check, open.length > 0 ? `${what}; ${open.join(', ')} may` : what);
+  }
   if (open.length > 0) return unclear(check, `${open.join(', ')} may work; only trying tells`);
   const [first, ...others] = modes;
   if (first?.answer === 'does-not' && others.every((one) => one.answer === 'does-not' && one.why === first.why)) {

@@ -3,12 +3,11 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Arena } from '../../../src/arena/arena.js';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
-import { writeTcpPacket, writeUdpPacket } from '../../../src/packet/build-packet.js';
-import { addToChecksum, finishChecksum } from '../../../src/packet/checksum.js';
 import { PacketBuffer } from '../../../src/packet-buffer/packet-buffer.js';
 import { PacketBatch } from '../../../src/ring/packet-batch.js';
 import { type OpenSocketOptions, openSocket } from '../../../src/socket/open-socket.js';
 import { SoftKernel } from '../../../src/soft-kernel/soft-kernel.js';
+import { checksumPackets, TRANSPORT, writeUnfinished } from '../../support/unfinished-checksums.js';
 import { VethPair } from '../../support/veth-pair.js';
 
 const pair = VethPair.inherited();
@@ -23,53 +22,25 @@ const open = (options: Partial<OpenSocketOptions> = {}) =>
     ...{ transmitChecksums: true, ...options },
   });
 
-const addresses = {
-  ...{ destinationMac: '02:00:00:00:00:0b', sourceMac: '02:00:00:00:00:0a', sourcePort: 1234, destinationPort: 5678 },
-  ...{ source: '10.0.0.1', destination: '10.0.0.2', payload: { seed: 7 } },
-} as const;
-/** Bytes of Ethernet and IPv4 headers. */
-const TRANSPORT = 34;
-
-/** Whole packets with right checksums, some of odd length; where the checksum is, from the transport header; its protocol. */
-const packets = [60, 61, 777, 1514].flatMap((length) =>
-  (['udp', 'tcp'] as const).map((protocol) => {
-    const bytes = new Uint8Array(length);
-    const write = protocol === 'udp' ? writeUdpPacket : writeTcpPacket;
-    write(bytes, 0, { ...addresses, length });
-    return protocol === 'udp' ? { bytes, field: 6, number: 17 } : { bytes, field: 16, number: 6 };
-  }),
-);
-
-/** The sum of the pseudo header, not complemented, as the kernel wants to find it in the field. */
-function pseudoHeaderSum(packet: Uint8Array, protocol: number): number {
-  const length = packet[16]! * 256 + packet[17]! - 20;
-  return ~finishChecksum(addToChecksum(protocol + length, packet, 26, 8)) & 0xffff;
-}
-
 for (const mode of ['xdp-copy', 'xdp-generic'] as const) {
   test(`checksums are filled in, byte for byte (${mode})`, async () => {
     const socket = await open({ mode });
-    const far = pair.start(pair.far, dump, pair.far.interface, 'xdp-copy', packets.length);
+    const far = pair.start(pair.far, dump, pair.far.interface, 'xdp-copy', checksumPackets.length);
     await far.line('ready');
-    const batch = new PacketBatch(packets.length);
-    assert.equal(socket.allocate(batch), packets.length);
-    for (const [i, { bytes, field, number }] of packets.entries()) {
-      const at = batch.offset[i]!;
-      const sum = pseudoHeaderSum(bytes, number);
-      socket.bytes.set(bytes, at);
-      socket.bytes[at + TRANSPORT + field] = sum >> 8;
-      socket.bytes[at + TRANSPORT + field + 1] = sum & 0xff;
-      batch.size[i] = bytes.length;
+    const batch = new PacketBatch(checksumPackets.length);
+    assert.equal(socket.allocate(batch), checksumPackets.length);
+    for (const [i, { field }] of checksumPackets.entries()) {
+      writeUnfinished(socket.bytes, batch, i, i);
       assert.equal(socket.requestChecksum(batch, i, TRANSPORT, field), true);
     }
-    assert.equal(socket.send(batch), packets.length);
+    assert.equal(socket.send(batch), checksumPackets.length);
     const { stdout } = await far.result;
     assert.deepEqual(
       stdout.trim().split('\n').slice(1),
-      packets.map(({ bytes }) => Buffer.from(bytes).toString('hex')),
+      checksumPackets.map(({ bytes }) => Buffer.from(bytes).toString('hex')),
     );
     const { kernelSent, drops } = await socket.statistics();
-    assert.deepEqual([kernelSent, drops], [packets.length, {}]);
+    assert.deepEqual([kernelSent, drops], [checksumPackets.length, {}]);
     await socket.close();
   });
 }
