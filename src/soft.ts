@@ -61,7 +61,7 @@ export {
   PACKET_TRUNCATED,
   PacketBatch,
 } from './ring/packet-batch.js';
-export { RingCounters, type SocketRings } from './ring/socket-rings.js';
+export { type PacketOrigin, RingCounters, type SocketRings } from './ring/socket-rings.js';
 export { type OpenQueuesOptions, openQueues, QueueSockets, type QueueStatistics } from './socket/open-queues.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
 export {
