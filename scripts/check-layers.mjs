@@ -42,6 +42,7 @@ const ALLOWED = {
     'capture-file',
     'kernel',
     'packet',
+    'packet-array',
     'packet-buffer',
     'ring',
     'socket',

@@ -50,6 +50,9 @@ export {
 } from './packet/ip-address.js';
 export { formatMacAddress, type MacAddress, parseMacAddress } from './packet/mac-address.js';
 export type { PayloadPattern } from './packet/payload.js';
+// Packet arrays: to study them, and for drivers and rings of one's own
+export { FrameSet } from './packet-array/frame-set.js';
+export * as packetArray from './packet-array/packet-array.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
 export { OwnershipChecker, type OwnershipViolation } from './ring/ownership-checker.js';

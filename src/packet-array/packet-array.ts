@@ -1,5 +1,11 @@
 import { checkPowerOfTwo } from '../errors.js';
 
+/**
+ * Packet arrays (K2), and what can be at their ends.
+ *
+ * @module
+ */
+
 /** Most frames of one packet, as Linux has it (MAX_SKB_FRAGS and the head). */
 export const MOST_PARTS = 18;
 
