@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Everything that runs anywhere, browsers included: the soft kernel, packet sockets, batches, captures, packets. `tpacket4` itself
  * adds what needs Node: threads, files, the Linux kernel.
@@ -6,7 +7,7 @@
  */
 
 // Opening sockets, and what they work with
-export { Arena, type ArenaShare, type Region } from './arena/arena.js';
+export { Arena, type ArenaMemory, type ArenaShare, type Region } from './arena/arena.js';
 export type { PageKind } from './arena/page-source.js';
 // Capture files
 export {
@@ -82,7 +83,13 @@ export type { SoftSystem, StackStatistics } from './soft-kernel/system.js';
 export { JoinedSoftKernel } from './soft-kernel/thread/joined-kernel.js';
 export { KernelClient } from './soft-kernel/thread/kernel-client.js';
 export { serveKernel } from './soft-kernel/thread/kernel-server.js';
-export type { KernelShare, KernelThread, ThreadHost, ThreadPort } from './soft-kernel/thread/protocol.js';
+export type {
+  HostMessagePort,
+  KernelShare,
+  KernelThread,
+  ThreadHost,
+  ThreadPort,
+} from './soft-kernel/thread/protocol.js';
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives

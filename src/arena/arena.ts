@@ -17,9 +17,14 @@ export interface Region extends Part {
   readonly bytes: number;
 }
 
+/** A shared `WebAssembly.Memory`. Node's own types do not know that name, and programs are not to need those of browsers. */
+export interface ArenaMemory {
+  readonly buffer: ArrayBufferLike;
+}
+
 /** What `postMessage` carries to another thread, so that it can work in the same memory. */
 export interface ArenaShare {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: ArenaMemory;
   /** The part in which the other thread may allocate. */
   readonly region: Region;
 }
@@ -36,7 +41,7 @@ export interface ArenaShare {
  * part of their own (`share`), so that the allocator needs no lock.
  */
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: ArenaMemory;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   /** Signed words: `Atomics.wait` wants them, and ring indices stay small integers in them. Little-endian. */
@@ -44,7 +49,7 @@ export class Arena {
   readonly routines: Routines;
   readonly #free: FreeParts;
 
-  private constructor(memory: WebAssembly.Memory, region: Region) {
+  private constructor(memory: ArenaMemory, region: Region) {
     this.memory = memory;
     this.u8 = new Uint8Array(memory.buffer);
     this.u16 = new Uint16Array(memory.buffer);
@@ -62,7 +67,7 @@ export class Arena {
   static create(bytes: number = DEFAULT_ARENA_BYTES): Arena {
     checkInteger('arena bytes', bytes, 2 ** 20, MAXIMUM_ARENA_BYTES);
     const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
-    let memory: WebAssembly.Memory;
+    let memory: ArenaMemory;
     try {
       memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (cause) {

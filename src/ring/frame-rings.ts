@@ -63,7 +63,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   readonly #frameMask: number;
   readonly #frameSize: number;
   /** Frames on their way between ring and pool. */
-  protected readonly frames = new Int32Array(COPY_BATCH);
+  protected readonly frames: Int32Array = new Int32Array(COPY_BATCH);
   /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
   readonly #copyList: Region;
   #originals: PacketBatch | undefined;
