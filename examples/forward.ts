@@ -13,17 +13,15 @@ console.log(`${a.interface} (${a.mode.got}) to ${b.interface} (${b.mode.got})`);
 
 const batch = new PacketBatch(64);
 let forwarded = 0;
-while (forwarded < PACKETS) {
-  if (batch.length === 0) {
-    if (a.receive(batch) === 0) {
-      if (!(await a.wait({ timeoutMilliseconds: 1000 }))) break;
-      continue;
-    }
-    swapAddresses(a.bytes, batch);
+while (forwarded < PACKETS && (await a.wait({ timeoutMilliseconds: 1000 }))) {
+  a.receive(batch);
+  swapAddresses(a.bytes, batch);
+  while (batch.length > 0) {
+    const count = b.send(batch); // the rest stays in the batch when the ring is full
+    forwarded += count;
+    if (count === 0) await b.wait({ for: 'send' });
   }
-  forwarded += b.send(batch); // the rest stays in the batch when the ring is full
 }
-a.release(batch);
 
 const { copied } = await b.statistics();
 console.log(`${forwarded} packets forwarded, ${copied} of them copied`);

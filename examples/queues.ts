@@ -8,8 +8,8 @@ export default async function count(socket: PacketSocket, { queue, data }: Queue
   const batch = new PacketBatch(64);
   let packets = 0;
   let bytes = 0;
-  while (packets < Number(data)) {
-    if (socket.receive(batch) === 0 && !(await socket.wait({ timeoutMilliseconds: 1000 }))) break;
+  while (packets < Number(data) && (await socket.wait({ timeoutMilliseconds: 1000 }))) {
+    socket.receive(batch);
     for (let i = 0; i < batch.length; i++) bytes += batch.size[i]!;
     packets += batch.length;
     socket.release(batch);

@@ -43,6 +43,7 @@ const ALLOWED = {
     'kernel',
     'nic',
     'packet',
+    'packet-array',
     'packet-buffer',
     'ring',
     'socket',

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Everything that runs anywhere, browsers included: the soft kernel, packet sockets, batches, captures, packets. `tpacket4` itself
  * adds what needs Node: threads, files, the Linux kernel.
@@ -6,7 +7,7 @@
  */
 
 // Opening sockets, and what they work with
-export { Arena, type ArenaShare, type Region } from './arena/arena.js';
+export { Arena, type ArenaMemory, type ArenaShare, type Region } from './arena/arena.js';
 export type { PageKind } from './arena/page-source.js';
 // Capture files
 export {
@@ -70,6 +71,9 @@ export {
 export { formatMacAddress, type MacAddress, parseMacAddress } from './packet/mac-address.js';
 export type { PayloadPattern } from './packet/payload.js';
 export { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from './packet/tcp.js';
+// Packet arrays: to study them, and for drivers and rings of one's own
+export { FrameSet } from './packet-array/frame-set.js';
+export * as packetArray from './packet-array/packet-array.js';
 export type { FramePurpose } from './packet-buffer/frame-pool.js';
 export { PacketBuffer, type PacketBufferOptions, type PacketBufferShare } from './packet-buffer/packet-buffer.js';
 export {
@@ -87,7 +91,7 @@ export {
   PACKET_TRUNCATED,
   PacketBatch,
 } from './ring/packet-batch.js';
-export { RingCounters, type SocketRings } from './ring/socket-rings.js';
+export { type PacketOrigin, RingCounters, type SocketRings } from './ring/socket-rings.js';
 export { type OpenQueuesOptions, openQueues, QueueSockets, type QueueStatistics } from './socket/open-queues.js';
 export { isExclusive, LADDER, type OpenSocketOptions, openSocket } from './socket/open-socket.js';
 export {
@@ -105,7 +109,13 @@ export type { SoftSystem, StackStatistics } from './soft-kernel/system.js';
 export { JoinedSoftKernel } from './soft-kernel/thread/joined-kernel.js';
 export { KernelClient } from './soft-kernel/thread/kernel-client.js';
 export { serveKernel } from './soft-kernel/thread/kernel-server.js';
-export type { KernelShare, KernelThread, ThreadHost, ThreadPort } from './soft-kernel/thread/protocol.js';
+export type {
+  HostMessagePort,
+  KernelShare,
+  KernelThread,
+  ThreadHost,
+  ThreadPort,
+} from './soft-kernel/thread/protocol.js';
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives

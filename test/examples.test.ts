@@ -19,6 +19,12 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
     /: 0 packets copied to send them, 0 out of the ring$/m,
   ],
   'outcomes.ts': [/^link up: 16 sent\nlink down: 0 sent, 16 failed with errno 100\nlink up: 16 sent$/m],
+  'packet-arrays.ts': [
+    /^5 frames are with the device\ndone in front of those outstanding: 0\n.*: 4; outstanding: 1$/m,
+    /^packet of 60 bytes in 1 frame\(s\)\n {2}a frame with 60 bytes, errno 5$/m,
+    /^packet of 2792 bytes in 2 frame\(s\)\n {2}a frame with 1792 bytes\n {2}a frame with 1000 bytes$/m,
+    /^7 more frames are with the device, 8 in all$/m,
+  ],
   'queues.ts': [
     /^queues 0, 1 of soft0 \(xdp-zc\), a thread each$/m,
     /^queue 0: \d+ packets, /m,

@@ -17,10 +17,16 @@ export interface Region extends Part {
   readonly bytes: number;
 }
 
+/** A shared `WebAssembly.Memory`. Node's own types do not know that name, and programs are not to need those of browsers. */
+export interface ArenaMemory {
+  /** The memory's bytes, which never grow: a `SharedArrayBuffer`. */
+  readonly buffer: ArrayBufferLike;
+}
+
 /** What `postMessage` carries to another thread, so that it can work in the same memory. */
 export interface ArenaShare {
   /** The shared memory, all of it: what threads may touch is a matter of agreement (X1). */
-  readonly memory: WebAssembly.Memory;
+  readonly memory: ArenaMemory;
   /** The part in which the other thread may allocate. */
   readonly region: Region;
 }
@@ -38,7 +44,7 @@ export interface ArenaShare {
  */
 export class Arena {
   /** The memory itself: shared, of fixed size, so that the views never have to be made anew. */
-  readonly memory: WebAssembly.Memory;
+  readonly memory: ArenaMemory;
   /** All of it as bytes: an offset is an index. */
   readonly u8: Uint8Array;
   /** All of it as 16-bit words in the machine's byte order, which is little-endian: an offset halved is an index. */
@@ -49,7 +55,7 @@ export class Arena {
   readonly routines: Routines;
   readonly #free: FreeParts;
 
-  private constructor(memory: WebAssembly.Memory, region: Region) {
+  private constructor(memory: ArenaMemory, region: Region) {
     this.memory = memory;
     this.u8 = new Uint8Array(memory.buffer);
     this.u16 = new Uint16Array(memory.buffer);
@@ -67,7 +73,7 @@ export class Arena {
   static create(bytes: number = DEFAULT_ARENA_BYTES): Arena {
     checkInteger('arena bytes', bytes, 2 ** 20, MAXIMUM_ARENA_BYTES);
     const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
-    let memory: WebAssembly.Memory;
+    let memory: ArenaMemory;
     try {
       memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (cause) {

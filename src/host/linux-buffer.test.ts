@@ -6,6 +6,22 @@ import { adoptLinuxBuffer, createLinuxBuffer } from './linux-buffer.js';
 
 const skip = process.platform === 'linux' ? false : 'needs Linux';
 
+test('wrong options of a buffer are refused by name, on every system', async () => {
+  const arena = Arena.create(2 ** 23);
+  const free = arena.freeBytes;
+  const wrong: [object, RegExp][] = [
+    [{ shared: 'yes' }, /shared: yes is not true or false/],
+    [{ shared: null }, /shared: null is not true or false/],
+    [{ pages: '2m' }, /pages: 2m is not one of /],
+    [{ pages: true }, /pages: true is not one of /],
+  ];
+  for (const [options, message] of wrong) {
+    const creating = createLinuxBuffer({ arena, frames: 64, ...options } as never);
+    await assert.rejects(creating, { name: 'PacketError', code: 'INVALID_OPTION', message }, String(message));
+  }
+  assert.equal(arena.freeBytes, free);
+});
+
 test('two arenas share frames and pool', { skip }, async () => {
   const [mine, theirs] = [Arena.create(2 ** 23), Arena.create(2 ** 23)];
   theirs.allocate(12345); // so that the buffer lies elsewhere there

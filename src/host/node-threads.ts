@@ -1,6 +1,6 @@
 import { isMainThread, parentPort, type TransferListItem, Worker } from 'node:worker_threads';
 import { serveKernel } from '../soft-kernel/thread/kernel-server.js';
-import type { ThreadHost } from '../soft-kernel/thread/protocol.js';
+import type { HostMessagePort, ThreadHost } from '../soft-kernel/thread/protocol.js';
 
 const KERNEL_THREAD = 'tp4-soft-kernel';
 
@@ -23,7 +23,7 @@ export function nodeThreads(): ThreadHost {
 }
 
 /** Node's ports and browsers' are of different types, to TypeScript. */
-function nodePorts(ports: readonly MessagePort[]): readonly TransferListItem[] {
+function nodePorts(ports: readonly HostMessagePort[]): readonly TransferListItem[] {
   return ports as unknown as readonly TransferListItem[];
 }
 

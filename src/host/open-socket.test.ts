@@ -104,6 +104,24 @@ test('files that are missing or damaged are typed errors, and nothing stays open
   assert.equal(Arena.default().freeBytes, before);
 });
 
+test('options that soft devices do not have are refused by name, and nothing stays open', async () => {
+  const before = Arena.default().freeBytes;
+  const soft = { interface: 'soft:none', receive: 'all' } as const;
+  const napi = { deferHardIrqs: 2, groFlushTimeoutNanoseconds: 200_000 };
+  await assert.rejects(openSocket({ ...soft, napi }), { code: 'INVALID_OPTION', message: /napi: soft devices/ });
+  const fanout = { group: 1, type: 'hash' } as const;
+  await assert.rejects(openSocket({ ...soft, mode: 'v3', fanout }), {
+    code: 'MODE_UNSUPPORTED',
+    message: /fanout: the soft kernel/,
+  });
+  const busyPoll = { microseconds: 50 };
+  await assert.rejects(openSocket({ ...soft, mode: 'xdp-copy', busyPoll }), {
+    code: 'MODE_UNSUPPORTED',
+    message: /busyPoll: the soft kernel/,
+  });
+  assert.equal(Arena.default().freeBytes, before);
+});
+
 test('a refused mode leaves nothing open', async () => {
   const before = Arena.default().freeBytes;
   await assert.rejects(openSocket({ interface: 'soft:none', receive: 'all', mode: 'xdp-generic' }), {

@@ -69,6 +69,24 @@ for (const how of ['events', 'blocking'] as const) {
   });
 }
 
+test('wrong sizes and times of threads are refused by name, and no thread is started', async () => {
+  await withKernel(async (kernel) => {
+    const wrong: [object, RegExp][] = [
+      [{ threadBytes: 4095 }, /threadBytes: 4095 is not a whole number from 4096 to 2147483648/],
+      [{ threadBytes: 2 ** 31 + 1 }, /threadBytes: 2147483649/],
+      [{ threadBytes: '1 MiB' }, /threadBytes: 1 MiB/],
+      [{ graceMilliseconds: -1 }, /graceMilliseconds: -1 is not a whole number from 0 to /],
+      [{ graceMilliseconds: Number.POSITIVE_INFINITY }, /graceMilliseconds: Infinity/],
+      [{ graceMilliseconds: '1 s' }, /graceMilliseconds: 1 s/],
+      [{ graceMillisecond: 1 }, /no option graceMillisecond\b/],
+    ];
+    for (const [options, message] of wrong) {
+      const running = runQueues({ ...base, kernel, data: { how: 'events', packets: 1 }, ...options } as never);
+      await assert.rejects(running, { name: 'PacketError', code: 'INVALID_OPTION', message }, String(message));
+    }
+  });
+});
+
 test('a thread that does not listen is ended by force', async () => {
   await withKernel(async (kernel) => {
     const queues = await runQueues({ ...base, kernel, data: { how: 'deaf' }, graceMilliseconds: 20 });

@@ -179,7 +179,7 @@ export interface RingRequest {
   readonly frameSize?: number;
   /** V3: bytes of one receive block (tp_block_size), a power of two. */
   readonly blockSize?: number;
-  /** V2, V3: bytes to keep free in front of each received packet; absent: 0. The soft kernel keeps none. */
+  /** V2, V3: bytes to keep free in front of each received packet; absent: 0. Rounded up to 16. */
   readonly headroom?: number;
   /** V3: after how many milliseconds a block that is not full is handed over (tp_retire_blk_tov). */
   readonly retireMilliseconds?: number;

@@ -21,6 +21,7 @@ test('anything else is refused by name, with what is allowed', () => {
     [{ group: 1, type: ['hash'] }, /fanout\.type/],
     [{ group: 1, type: 'hash', flags: 'rollover' }, /fanout\.flags: rollover is not a list/],
     [{ group: 1, type: 'hash', flags: [1] }, /fanout\.flags: 1 is not one of rollover, defragment/],
+    [{ group: 1, type: 'hash', flag: [] }, /fanout: there is no option flag \(did you mean flags\?\)/],
     [{ group: 1, type: 'rollover', flags: ['rollover'] }, /says nothing new/],
   ];
   for (const [fanout, message] of wrong) {

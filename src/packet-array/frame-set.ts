@@ -2,17 +2,19 @@ import { CONTINUES, type PacketArray } from './packet-array.js';
 
 /**
  * A frame set (K2): a view of consecutive entries of a packet array. One packet, or a region such as what can be flushed.
- * The soft kernel's own loops walk the columns of the array themselves, which costs less; this is for drivers that look at packets, and
- * for tests: the talk's interface to drivers, whatever the ring formats at the ends.
+ * The soft kernel's own loops walk the columns of the array themselves, which costs less; this is for whoever writes or studies a driver,
+ * with sources and sinks of their own: the talk's interface to drivers, whatever is at the ends.
  *
  * A view is made once and moved over the array, so that walking allocates nothing:
  *
  *     for (let more = set.firstPacket(array, array.start, array.current); more; more = set.nextPacket()) ...
  */
 export class FrameSet {
+  /** What it is a view of; undefined until the first call that says so. */
   array: PacketArray | undefined;
-  /** First entry and one past the last, free-running. */
+  /** First entry, free-running. */
   start = 0;
+  /** One past the last entry, free-running. */
   end = 0;
   #limit = 0;
 
@@ -30,7 +32,7 @@ export class FrameSet {
     return sum;
   }
 
-  /** Views all done entries: the flushable region. */
+  /** Views all done entries, which may end in the middle of a packet: the flushable region. */
   flushable(array: PacketArray): this {
     return this.#view(array, array.start, array.current, array.current);
   }

@@ -1,5 +1,11 @@
 import { checkPowerOfTwo } from '../errors.js';
 
+/**
+ * Packet arrays (K2), and what can be at their ends.
+ *
+ * @module
+ */
+
 /** Most frames of one packet, as Linux has it (MAX_SKB_FRAGS and the head). */
 export const MOST_PARTS = 18;
 
@@ -28,6 +34,7 @@ export const COMPLETED = 1 << 16;
 export class PacketArray {
   /** Entries, a power of two. */
   readonly size: number;
+  /** `size - 1`: an index and it is the entry of the columns. */
   readonly mask: number;
   /** Arena offset of the packet's first byte (or where it will be). */
   readonly address: Int32Array;
@@ -37,8 +44,11 @@ export class PacketArray {
   readonly flags: Int32Array;
   /** Free for whoever populates: which socket and descriptor an ordinary frame belongs to. */
   readonly cookie: Int32Array;
+  /** Oldest entry, the next to be flushed; free-running. */
   start = 0;
+  /** First entry that the device has not finished with; free-running. */
   current = 0;
+  /** One past the newest entry, the next to be populated; free-running. */
   end = 0;
 
   /** @param size entries, a power of two, 2 to 65536 */

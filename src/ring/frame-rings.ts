@@ -4,7 +4,7 @@ import { MOST_PARTS } from '../packet-array/packet-array.js';
 import type { FrameSender, PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { PACKET_CONTINUES, PACKET_METADATA, PacketBatch } from './packet-batch.js';
 import { EINVAL, EMSGSIZE, RefusedPackets } from './refused-packets.js';
-import { RingCounters, type SocketRings } from './socket-rings.js';
+import { type PacketOrigin, RingCounters, type SocketRings } from './socket-rings.js';
 
 /** Bit 0 of a wake word: the kernel sleeps and wants a kick (XDP_RING_NEED_WAKEUP). */
 export const NEED_WAKEUP = 1;
@@ -63,7 +63,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   readonly #frameMask: number;
   readonly #frameSize: number;
   /** Frames on their way between ring and pool. */
-  protected readonly frames = new Int32Array(COPY_BATCH);
+  protected readonly frames: Int32Array = new Int32Array(COPY_BATCH);
   /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
   readonly #copyList: Region;
   #originals: PacketBatch | undefined;
@@ -477,7 +477,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     return this.transmitRoom() > 0;
   }
 
-  moves(other: SocketRings): boolean {
+  moves(other: PacketOrigin): boolean {
     return (
       other instanceof FrameRings &&
       other.buffer.base === this.buffer.base &&

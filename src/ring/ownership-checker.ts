@@ -13,7 +13,8 @@ import {
 } from './ownership-ledger.js';
 import { type OwnedSlot, OwnershipSlots } from './ownership-slots.js';
 import { PACKET_CONTINUES, PacketBatch } from './packet-batch.js';
-import type { RingCounters, SocketRings } from './socket-rings.js';
+import { SentOrigin } from './sent-origin.js';
+import type { PacketOrigin, RingCounters, SocketRings } from './socket-rings.js';
 
 export type {
   OwnershipCall,
@@ -66,9 +67,9 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
   /** Found in the call at hand and not told yet. */
   #untold: OwnershipViolation[] = [];
   #depth = 0;
-  /** While the inner `send` runs: which frames of ours it has given back. */
-  #refused: Set<number> | undefined;
-  #sendOrigin: SocketRings | null = null;
+  /** What batches were sent from, and what the inner rings were told instead. */
+  readonly #sentOrigins = new WeakMap<PacketOrigin, SentOrigin>();
+  readonly #madeByProgram = new SentOrigin(null);
   #closed = false;
 
   /** @internal `openSocket` makes it, with `checkOwnership` */
@@ -104,7 +105,7 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     return this.inner.writable();
   }
 
-  moves(other: SocketRings): boolean {
+  moves(other: PacketOrigin): boolean {
     return this.inner.moves(other instanceof OwnershipChecker ? other.inner : other);
   }
 
@@ -126,9 +127,20 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     const site = this.#enter(call);
     const count = take();
     for (let i = 0; i < count; i++) this.#taken(batch.offset[i]!, batch.size[i]!, site);
-    if (count > 0) batch.origin = this;
+    if (count > 0) batch.origin = this.#originOf(batch);
     this.#leave();
     return count;
+  }
+
+  /** Where a batch of the inner rings comes from: they know of ours as theirs, and of others as what was told them in `send`. */
+  #originOf({ offset, origin }: PacketBatch): PacketOrigin {
+    if (!(origin instanceof SentOrigin) || this.#isOurs(offset[0]!)) return this;
+    return origin.origin ?? origin;
+  }
+
+  /** Whether this is a place in the packet buffer or in the rings. */
+  #isOurs(offset: number): boolean {
+    return this.#ledger.frameAt(offset) >= 0 || this.#slots.contains(offset);
   }
 
   #taken(offset: number, bytes: number, site: OwnershipCallSite): void {
@@ -167,10 +179,6 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
   // Calls that give
 
   release(batch: PacketBatch): void {
-    if (this.#refused !== undefined) {
-      this.#takeBackRefused(batch, this.#refused);
-      return;
-    }
     const site = this.#enter('release');
     const seen = new Set<number>();
     const { origin } = batch;
@@ -192,11 +200,11 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     const { copied, unsendable } = this.counters;
     // As the batch's origin we see what the inner rings give back instead of posting it: refused frames, and originals of copies.
     const refused = new Set<number>();
-    this.#refused = refused;
-    this.#sendOrigin = origin;
-    batch.origin = this;
+    const sentOrigin = this.#sentOrigin(origin);
+    sentOrigin.whileSending = (back) => this.#takeBackRefused(back, refused, sentOrigin.origin, site);
+    batch.origin = sentOrigin;
     const taken = this.inner.send(batch);
-    this.#refused = undefined;
+    sentOrigin.whileSending = undefined;
     batch.origin = batch.length > 0 ? origin : null;
     const certain = this.counters.copied === copied && this.counters.unsendable === unsendable;
     // Copies may have gone into slots that had come back.
@@ -204,6 +212,16 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
     for (let i = 0; i < taken; i++) this.#sent(offset[i]!, size[i]!, site, refused, certain);
     this.#leave();
     return taken + dropped;
+  }
+
+  #sentOrigin(origin: PacketOrigin | null): SentOrigin {
+    if (origin === null || origin instanceof SentOrigin) return this.#madeByProgram;
+    let sentOrigin = this.#sentOrigins.get(origin);
+    if (sentOrigin === undefined) {
+      sentOrigin = new SentOrigin(origin);
+      this.#sentOrigins.set(origin, sentOrigin);
+    }
+    return sentOrigin;
   }
 
   /** Leaves packets with a wrong entry out of the batch, and releases what else they are made of. */
@@ -229,7 +247,7 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
   }
 
   /** Whether the program may send or release what lies there; reports it if not. Call once for each entry of a batch. */
-  #mayGive(site: OwnershipCallSite, offset: number, seen: Set<number>, origin: SocketRings | null): boolean {
+  #mayGive(site: OwnershipCallSite, offset: number, seen: Set<number>, origin: PacketOrigin | null): boolean {
     const frame = this.#ledger.frameAt(offset);
     if (frame < 0 && !this.#slots.contains(offset)) return this.#mayGiveForeign(site, offset, seen, origin);
     const owned = frame < 0 ? this.#slots.find(offset) : undefined;
@@ -249,7 +267,7 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
   }
 
   /** What lies neither in the buffer nor in the rings goes to where it came from, whose checker knows. */
-  #mayGiveForeign(site: OwnershipCallSite, offset: number, seen: Set<number>, origin: SocketRings | null): boolean {
+  #mayGiveForeign(site: OwnershipCallSite, offset: number, seen: Set<number>, origin: PacketOrigin | null): boolean {
     if (origin instanceof OwnershipChecker && origin !== this) {
       if (site.call === 'release') return true; // it comes to that checker's own `release`
       if (origin.#ledger.frameAt(offset) >= 0 || origin.#slots.contains(offset)) {
@@ -290,20 +308,23 @@ export class OwnershipChecker implements SocketRings, OwnershipReporter {
   }
 
   /** The inner `send` gives entries back: they are not on their way. */
-  #takeBackRefused(batch: PacketBatch, refused: Set<number>): void {
+  #takeBackRefused(
+    batch: PacketBatch,
+    refused: Set<number>,
+    origin: PacketOrigin | null,
+    site: OwnershipCallSite,
+  ): void {
     const offsets = [...batch.offset.subarray(0, batch.length)];
     for (const offset of offsets) refused.add(offset);
     batch.length = 0;
     batch.origin = null;
-    this.#refused = undefined;
-    this.#passBack(offsets, this.#sendOrigin, new OwnershipCallSite('send', this.#socket));
-    this.#refused = refused;
+    this.#passBack(offsets, origin, site);
   }
 
   /** Releases held entries: our own to the inner rings, others to where they came from. */
-  #passBack(offsets: readonly number[], origin: SocketRings | null, site: OwnershipCallSite): void {
-    const own = offsets.filter((offset) => this.#ledger.frameAt(offset) >= 0 || this.#slots.contains(offset));
-    const others = offsets.filter((offset) => this.#ledger.frameAt(offset) < 0 && !this.#slots.contains(offset));
+  #passBack(offsets: readonly number[], origin: PacketOrigin | null, site: OwnershipCallSite): void {
+    const own = offsets.filter((offset) => this.#isOurs(offset));
+    const others = offsets.filter((offset) => !this.#isOurs(offset));
     for (const offset of own) this.#given(offset, site);
     if (own.length > 0) this.inner.release(batchOf(own));
     if (others.length > 0 && origin !== null && origin !== this) {

@@ -1,5 +1,5 @@
 import { checkInteger } from '../errors.js';
-import type { SocketRings } from './socket-rings.js';
+import type { PacketOrigin } from './socket-rings.js';
 
 /** Flag of a batch entry: the packet continues in the next entry (F9; `(RFC)` descriptor flag bit 0, Linux XDP_PKT_CONTD). */
 export const PACKET_CONTINUES = 1;
@@ -46,7 +46,7 @@ export class PacketBatch {
   /** The rest of that time in nanoseconds, 0 to 999,999,999. */
   readonly nanoseconds: Uint32Array;
   /** The rings that the entries came from; null for an empty or self-made batch. */
-  origin: SocketRings | null = null;
+  origin: PacketOrigin | null = null;
 
   /** @param capacity most packets it can describe, 1 to 65536. @throws PacketError INVALID_OPTION */
   constructor(capacity = 64) {
@@ -61,7 +61,7 @@ export class PacketBatch {
   }
 
   /** Whether `send` on a socket with these rings moves the frames instead of copying them (I5). */
-  movable(to: SocketRings): boolean {
+  movable(to: PacketOrigin): boolean {
     return this.origin !== null && to.moves(this.origin);
   }
 

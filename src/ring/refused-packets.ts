@@ -1,5 +1,5 @@
 import { PacketBatch } from './packet-batch.js';
-import type { SocketRings } from './socket-rings.js';
+import type { PacketOrigin, SocketRings } from './socket-rings.js';
 
 /** Outcomes of packets that no ring was asked to send: Linux's EINVAL and EMSGSIZE. */
 export const EINVAL = 22;
@@ -17,7 +17,7 @@ export class RefusedPackets {
   readonly #size = new Int32Array(MOST_ENTRIES);
   readonly #flags = new Int32Array(MOST_ENTRIES);
   readonly #outcome = new Int32Array(MOST_ENTRIES);
-  readonly #origin = new Array<SocketRings | null>(MOST_ENTRIES).fill(null);
+  readonly #origin = new Array<PacketOrigin | null>(MOST_ENTRIES).fill(null);
   #first = 0;
   #length = 0;
 
@@ -27,7 +27,7 @@ export class RefusedPackets {
   }
 
   /** Adds one entry; there is room. */
-  add(offset: number, size: number, flags: number, outcome: number, origin: SocketRings | null): void {
+  add(offset: number, size: number, flags: number, outcome: number, origin: PacketOrigin | null): void {
     const at = (this.#first + this.#length++) % MOST_ENTRIES;
     this.#offset[at] = offset;
     this.#size[at] = size;

@@ -1,5 +1,8 @@
 import type { PacketBatch } from './packet-batch.js';
 
+/** What packets came from, and go back to: in general a socket's rings. */
+export type PacketOrigin = Pick<SocketRings, 'release' | 'hold' | 'moves'>;
+
 /**
  * The user side of one socket's rings: what a packet socket needs from whatever ring format is underneath. One implementation
  * per format (v4, xdp, v3, v2), each used on both kernels. On the data path there is memory and no system call, until a wake bit
@@ -61,7 +64,7 @@ export interface SocketRings {
   /** Whether `send` would take something. */
   writable(): boolean;
   /** Whether frames received through `other` can be sent here without a copy. */
-  moves(other: SocketRings): boolean;
+  moves(other: PacketOrigin): boolean;
   /** Largest packet the interface sends, in bytes with its Ethernet header; set once bound. Longer ones are unsendable. */
   largestPacket: number;
   /** What the user side itself counts; plain numbers, updated per batch. */

@@ -54,52 +54,66 @@ for (const mode of MODES) {
     assert.ok(poolIsWhole(buffer));
   });
 
-  test(`${mode}: with outcomes, refused packets of another socket go back to it when they are released, or at the close`, async () => {
-    await using kernel = softKernel();
-    await kernel.addNic({ name: 'soft0' });
-    await kernel.addNic({ name: 'soft1' });
-    const buffers = [0, 1].map(() => PacketBuffer.create({ arena: kernel.arena, frames: 64 })) as [
-      PacketBuffer,
-      PacketBuffer,
-    ];
-    {
-      await using maker = await openSmall(kernel, 'soft0', { mode: 'v4', receive: 'none', buffer: buffers[0] });
-      await using socket = await openSmall(kernel, 'soft1', {
-        mode,
-        receive: 'none',
-        outcomes: true,
-        buffer: buffers[1],
-      });
-      for (let round = 0; round < 40; round++) {
-        const batch = new PacketBatch(4);
-        assert.equal(maker.allocate(batch), 4);
-        batch.size.set([60, 1700, 60, 0]);
-        assert.equal(socket.send(batch), 4);
-        if (round === 39) break; // nobody asks for these
-        const found = outcomes(kernel, socket);
-        assert.deepEqual([found.length, tally(found, EMSGSIZE), tally(found, EINVAL)], [4, 1, 1]);
-      }
-    }
-    assert.ok(buffers.every(poolIsWhole));
-  });
+  for (const checkOwnership of [false, true]) {
+    const checked = checkOwnership ? ', ownership checked' : '';
 
-  test(`${mode}: refused packets that nobody asks for hold sending up, and lose nothing`, async () => {
-    await using kernel = softKernel();
-    await kernel.addNic({ name: 'soft0' });
-    await using socket = await openSmall(kernel, 'soft0', { mode, receive: 'none', outcomes: true });
-    const batch = new PacketBatch(1);
-    let posted = 0;
-    for (let tries = 0; tries < 1000; tries++) {
-      batch.length = 1;
-      batch.offset[0] = -1;
-      batch.size[0] = 60;
-      posted += socket.send(batch);
-      if (batch.length > 0) break;
-    }
-    assert.ok(posted > 0 && batch.length === 1, `${posted} taken`);
-    assert.equal(outcomes(kernel, socket).length, posted);
-    assert.equal(socket.send(batch), 1);
-  });
+    test(`${mode}${checked}: with outcomes, refused packets of another socket go back to it when they are released, or at the close`, async () => {
+      await using kernel = softKernel();
+      await kernel.addNic({ name: 'soft0' });
+      await kernel.addNic({ name: 'soft1' });
+      const buffers = [0, 1].map(() => PacketBuffer.create({ arena: kernel.arena, frames: 64 })) as [
+        PacketBuffer,
+        PacketBuffer,
+      ];
+      const checkers: PacketSocket['ownership'][] = [];
+      {
+        await using maker = await openSmall(kernel, 'soft0', {
+          mode: 'v4',
+          receive: 'none',
+          buffer: buffers[0],
+          checkOwnership,
+        });
+        await using socket = await openSmall(kernel, 'soft1', {
+          mode,
+          receive: 'none',
+          outcomes: true,
+          buffer: buffers[1],
+          checkOwnership,
+        });
+        checkers.push(maker.ownership, socket.ownership);
+        for (let round = 0; round < 40; round++) {
+          const batch = new PacketBatch(4);
+          assert.equal(maker.allocate(batch), 4);
+          batch.size.set([60, 1700, 60, 0]);
+          assert.equal(socket.send(batch), 4);
+          if (round === 39) break; // nobody asks for these
+          const found = outcomes(kernel, socket);
+          assert.deepEqual([found.length, tally(found, EMSGSIZE), tally(found, EINVAL)], [4, 1, 1]);
+        }
+      }
+      assert.ok(buffers.every(poolIsWhole));
+      for (const checker of checkers) assert.deepEqual(checker?.violations ?? [], []);
+    });
+
+    test(`${mode}${checked}: refused packets that nobody asks for hold sending up, and lose nothing`, async () => {
+      await using kernel = softKernel();
+      await kernel.addNic({ name: 'soft0' });
+      await using socket = await openSmall(kernel, 'soft0', { mode, receive: 'none', outcomes: true, checkOwnership });
+      const batch = new PacketBatch(1);
+      let posted = 0;
+      for (let tries = 0; tries < 1000; tries++) {
+        batch.length = 1;
+        batch.offset[0] = -1;
+        batch.size[0] = 60;
+        posted += socket.send(batch);
+        if (batch.length > 0) break;
+      }
+      assert.ok(posted > 0 && batch.length === 1, `${posted} taken`);
+      assert.equal(outcomes(kernel, socket).length, posted);
+      assert.equal(socket.send(batch), 1);
+      assert.deepEqual(socket.ownership?.violations ?? [], []);
+    });
+  }
 
   test(`${mode}: a packet that the program has made somewhere in the arena is copied and sent`, async () => {
     await using kernel = softKernel();

@@ -30,7 +30,8 @@ const OPTION_NAMES: readonly string[] = [
 const MOST_SPIN_MICROSECONDS = 1e6;
 
 /**
- * Checks everything but the time-out, which the kernels check. Waits that find packets come often: this takes some 0.1 µs.
+ * Checks everything but the time-out, which the kernels check. Waits that find packets come often: this takes 15 to 30 ns, the whole
+ * of such a wait 140.
  *
  * @throws PacketError INVALID_OPTION
  */

@@ -21,6 +21,9 @@ const WAKE_TRANSMIT = 4;
 const EVENT = 64;
 const FRAME_RINGS = 256;
 const PAGE = 4096;
+/** Bytes that headroom leaves of a slot of V2, or of a block or frame size of V3. */
+const LEAST_SLOT_ROOM = 128;
+const LEAST_BLOCK_ROOM = 192;
 
 /** The memory of one socket's rings. */
 export interface RingMemory {
@@ -115,6 +118,9 @@ function planIndexRings(request: RingRequest): Plan {
 function planSlots(request: RingRequest, blocks: boolean): Plan {
   const frameSize = checkPowerOfTwo('ring frame size', request.frameSize ?? 2048, 128, 65536);
   const blockSize = checkPowerOfTwo('ring block size', request.blockSize ?? Math.max(PAGE, frameSize), PAGE, 2 ** 26);
+  // Room for the headers, and a few bytes of a packet.
+  const largestHeadroom = blocks ? Math.min(frameSize, blockSize) - LEAST_BLOCK_ROOM : frameSize - LEAST_SLOT_ROOM;
+  checkInteger('headroom', request.headroom ?? 0, 0, Math.max(0, largestHeadroom));
   const receive = checkInteger('receive ring', request.receive, 0, 2 ** 20);
   const transmit = checkInteger('transmit ring', request.transmit, 0, 2 ** 20);
   const receiveBytes = receive * (blocks ? blockSize : frameSize);

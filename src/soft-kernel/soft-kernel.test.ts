@@ -164,6 +164,23 @@ test('ring sizes are checked by the kernel, too', async () => {
   }
 });
 
+test('headroom that leaves no room in the slots or blocks of V2 and V3 is refused', async () => {
+  await using kernel = await kernelWith();
+  for (const version of ['v2', 'v3'] as const) {
+    const most = version === 'v2' ? 512 - 128 : 512 - 192;
+    for (const headroom of [-1, 0.5, most + 1, 65536]) {
+      const socket = await kernel.socket(version);
+      await socket.createRings({ receive: 8, transmit: 0, frameSize: 512, headroom });
+      await assert.rejects(socket.map(), refused('INVALID_OPTION', /headroom/), `${version} ${headroom}`);
+      await socket.close();
+    }
+    const socket = await kernel.socket(version);
+    await socket.createRings({ receive: 8, transmit: 0, frameSize: 512, headroom: most });
+    await socket.map();
+    await socket.close();
+  }
+});
+
 /** Everything that a run shows: what is received and when, and all counts. */
 async function trace(mode: OpenSocketOptions['mode']): Promise<unknown[]> {
   const wire = { kind: 'generator', size: [64, 128, 1500], flows: 100, packetsPerSecond: 1e6, seed: 7 } as const;

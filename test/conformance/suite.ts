@@ -104,6 +104,29 @@ export function conformance(options: ConformanceOptions): void {
         assert.deepEqual(await receive(socket, 1, SILENCE_MILLISECONDS), []);
       });
 
+      test(`${mode}: the headroom in front of received packets is the program's to write to`, async () => {
+        const headroom = 128;
+        await using socket = await open({ buffer: { frames: 2048, frameSize, headroom } });
+        const batch = new PacketBatch(64);
+        for (let first = 0; first < 2 * BURST; first += BURST) {
+          await send(far, first, BURST);
+          const numbers: number[] = [];
+          while (numbers.length < BURST) {
+            assert.ok(await socket.wait({ timeoutMilliseconds: PATIENCE_MILLISECONDS }), 'packets have not come');
+            socket.receive(batch);
+            const { offset, size, length } = batch;
+            for (let i = 0; i < length; i++) socket.bytes.fill(0xee, offset[i]! - headroom, offset[i]!);
+            for (let i = 0; i < length; i++) {
+              const number = numberAt(socket, offset[i]!, size[i]!, sizeOf);
+              if (number >= 0) numbers.push(number);
+            }
+            socket.release(batch);
+          }
+          if (emulated) numbers.sort((a, b) => a - b);
+          assert.deepEqual(numbers, range(first, BURST));
+        }
+      });
+
       test(`${mode}: sent packets arrive whole, in order, and none twice`, async () => {
         await using socket = await open();
         for (let first = 0; first < 4 * BURST; first += BURST) {

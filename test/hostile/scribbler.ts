@@ -1,4 +1,5 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import type { ArenaMemory } from '../../src/arena/arena.js';
 import { Random } from '../support/random.js';
 import { Adversary, type AdversaryMeans } from './adversary.js';
 
@@ -10,7 +11,7 @@ const BURSTS = 100;
 export class Scribbler {
   readonly #worker: Worker;
 
-  constructor(memory: WebAssembly.Memory, seed: number) {
+  constructor(memory: ArenaMemory, seed: number) {
     this.#worker = new Worker(new URL(import.meta.url), { argv: [SCRIBBLER], workerData: { memory, seed } });
   }
 
@@ -31,7 +32,7 @@ export class Scribbler {
 }
 
 function scribble(): void {
-  const { memory, seed } = workerData as { memory: WebAssembly.Memory; seed: number };
+  const { memory, seed } = workerData as { memory: ArenaMemory; seed: number };
   const i32 = new Int32Array(memory.buffer);
   const random = new Random(seed);
   let adversary: Adversary | undefined;

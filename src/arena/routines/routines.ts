@@ -1,3 +1,4 @@
+import type { ArenaMemory } from '../arena.js';
 import { ROUTINES_BASE64 } from './routines.generated.js';
 
 /**
@@ -41,7 +42,8 @@ export interface Routines {
 let compiled: WebAssembly.Module | undefined;
 
 /** Instantiates the routines over a memory; the module (about 1 KiB) is compiled once per thread. */
-export function loadRoutines(memory: WebAssembly.Memory): Routines {
+export function loadRoutines(memory: ArenaMemory): Routines {
   compiled ??= new WebAssembly.Module(Uint8Array.from(atob(ROUTINES_BASE64), (character) => character.charCodeAt(0)));
-  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Routines;
+  return new WebAssembly.Instance(compiled, { env: { memory: memory as WebAssembly.Memory } })
+    .exports as unknown as Routines;
 }

@@ -1,3 +1,4 @@
+import type { ArenaMemory } from '../../arena/arena.js';
 import { KERNEL_OWNED } from '../../ring/v4/layout.js';
 import { DESCRIPTOR_RUNS_BASE64 } from './descriptor-runs.generated.js';
 
@@ -18,11 +19,12 @@ export interface DescriptorRuns {
   takeRun(at: number, count: number): number;
 }
 
-export function descriptorRuns(language: LoopLanguage, memory: WebAssembly.Memory): DescriptorRuns {
+export function descriptorRuns(language: LoopLanguage, memory: ArenaMemory): DescriptorRuns {
   if (language === 'typescript') return new TypeScriptRuns(new Int32Array(memory.buffer));
   const bytes = Uint8Array.from(atob(DESCRIPTOR_RUNS_BASE64), (character) => character.charCodeAt(0));
   const module = new WebAssembly.Module(bytes);
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as DescriptorRuns;
+  return new WebAssembly.Instance(module, { env: { memory: memory as WebAssembly.Memory } })
+    .exports as unknown as DescriptorRuns;
 }
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.

@@ -1,3 +1,4 @@
+import type { ArenaMemory } from '../../arena/arena.js';
 import { KERNEL_OWNED } from '../../ring/v4/layout.js';
 import { CONSUMER_OFFSET, PRODUCER_OFFSET } from '../../ring/xdp/layout.js';
 import type { RingFormat } from './case.js';
@@ -50,11 +51,11 @@ export function clearMinimalRing(i32: Int32Array, { offset, entries }: MinimalRi
   i32[ring + 3] = entries;
 }
 
-export function minimalProducer(format: RingFormat, memory: WebAssembly.Memory, ring: MinimalRing): MinimalEnd {
+export function minimalProducer(format: RingFormat, memory: ArenaMemory, ring: MinimalRing): MinimalEnd {
   return format === 'owner' ? new OwnerProducer(memory, ring) : new IndexProducer(memory, ring);
 }
 
-export function minimalConsumer(format: RingFormat, memory: WebAssembly.Memory, ring: MinimalRing): MinimalEnd {
+export function minimalConsumer(format: RingFormat, memory: ArenaMemory, ring: MinimalRing): MinimalEnd {
   return format === 'owner' ? new OwnerConsumer(memory, ring) : new IndexConsumer(memory, ring);
 }
 
@@ -72,7 +73,7 @@ abstract class End implements MinimalEnd {
   /** What was read and what looking away came to: keeps the compiler from leaving either out. */
   sum = 1;
 
-  constructor(memory: WebAssembly.Memory, { offset, entries, batch, language }: MinimalRing) {
+  constructor(memory: ArenaMemory, { offset, entries, batch, language }: MinimalRing) {
     this.i32 = new Int32Array(memory.buffer);
     this.runs = descriptorRuns(language, memory);
     this.ring = (offset + MINIMAL_HEADER_BYTES) >> 2;

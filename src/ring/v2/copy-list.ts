@@ -1,6 +1,6 @@
 import type { Arena, Region } from '../../arena/arena.js';
 import { PacketBatch } from '../packet-batch.js';
-import type { SocketRings } from '../socket-rings.js';
+import type { PacketOrigin } from '../socket-rings.js';
 
 /** Most copies made together: their list fits a page. */
 export const COPIES_AT_ONCE = 256;
@@ -58,7 +58,7 @@ export class CopyList {
   }
 
   /** Gives the originals back to where they came from; no copy of them may be outstanding. */
-  giveBack(origin: SocketRings): void {
+  giveBack(origin: PacketOrigin): void {
     const { originals } = this;
     if (originals.length === 0) return;
     originals.origin = origin;

@@ -5,7 +5,7 @@ import type { PacketList } from '../../packet-array/packet-list.js';
 import type { CopyMeans } from '../frame-kernel-rings.js';
 import { KernelRingCounters, type KernelRings } from '../kernel-rings.js';
 import * as layout from './layout.js';
-import { V2_TRANSMIT } from './layout.js';
+import { tpacketAlign, V2_TRANSMIT } from './layout.js';
 import {
   hasVlanTag,
   readTypeWord,
@@ -41,8 +41,6 @@ const { CONTINUES } = packetArray;
 
 /** Packets that are handed over together; their copies fit the kernel's copy list. */
 const ROUND = 256;
-/** tp_mac and tp_net of every packet without a VLAN tag. */
-const MAC_AND_NET = MAC_OFFSET | (NET_OFFSET << 16);
 
 /**
  * The kernel side of TPACKET_V2. A delivery claims slots, copies all packets with one routine, writes the headers as Linux does
@@ -60,6 +58,10 @@ export class V2KernelRings implements KernelRings {
   readonly #base: number;
   readonly #entries: number;
   readonly #shift: number;
+  /** Where a packet starts in its slot, behind the headroom. */
+  readonly #macOffset: number;
+  /** tp_mac and tp_net of every packet without a VLAN tag. */
+  readonly #macAndNet: number;
   readonly #room: number;
   /** The slot to fill next. */
   #head = 0;
@@ -69,7 +71,7 @@ export class V2KernelRings implements KernelRings {
   /** Lengths of the packets of a round: what stands in the slots may be written by the application. */
   readonly #length = new Int32Array(ROUND);
 
-  constructor(arena: Arena, maps: SocketMaps, _request: RingRequest, means: CopyMeans) {
+  constructor(arena: Arena, maps: SocketMaps, request: RingRequest, means: CopyMeans) {
     const ring = maps.receive;
     this.#u8 = arena.u8;
     this.#u16 = arena.u16;
@@ -77,7 +79,10 @@ export class V2KernelRings implements KernelRings {
     this.#base = ring?.base ?? 0;
     this.#entries = ring?.entries ?? 0;
     this.#shift = ring === undefined ? 0 : 31 - Math.clz32(ring.entryBytes);
-    this.#room = ring === undefined ? 0 : ring.entryBytes - MAC_OFFSET;
+    const reserved = tpacketAlign(request.headroom ?? 0);
+    this.#macOffset = MAC_OFFSET + reserved;
+    this.#macAndNet = this.#macOffset | ((NET_OFFSET + reserved) << 16);
+    this.#room = ring === undefined ? 0 : ring.entryBytes - this.#macOffset;
     if (maps.transmit) this.transmit = new TransmitEnd(means.i32, maps.transmit, V2_TRANSMIT, this.counters);
   }
 
@@ -122,6 +127,7 @@ export class V2KernelRings implements KernelRings {
     const base = this.#base | 0;
     const shift = this.#shift | 0;
     const entries = this.#entries | 0;
+    const macOffset = this.#macOffset | 0;
     const room = this.#room | 0;
     // Slots claimed in this round still look free: never go around onto them.
     const most = Math.min(entries, ROUND);
@@ -147,7 +153,7 @@ export class V2KernelRings implements KernelRings {
       if (list === listEnd) list = this.#copy(list);
       let total = length[next]!;
       i32[list] = address[next]!;
-      i32[list + 1] = start + MAC_OFFSET;
+      i32[list + 1] = start + macOffset;
       i32[list + 2] = Math.min(total, room);
       list += 3;
       while ((flags[next++]! & CONTINUES) !== 0 && next < count) {
@@ -156,7 +162,7 @@ export class V2KernelRings implements KernelRings {
         if (piece > 0) {
           if (list === listEnd) list = this.#copy(list);
           i32[list] = address[next]!;
-          i32[list + 1] = start + MAC_OFFSET + total;
+          i32[list + 1] = start + macOffset + total;
           i32[list + 2] = piece;
           list += 3;
         }
@@ -189,6 +195,8 @@ export class V2KernelRings implements KernelRings {
     const base = this.#base | 0;
     const shift = this.#shift | 0;
     const entries = this.#entries | 0;
+    const macOffset = this.#macOffset | 0;
+    const macAndNet = this.#macAndNet | 0;
     const room = this.#room | 0;
     const interfaceIndex = this.interfaceIndex | 0;
     const count = claimed | 0;
@@ -202,9 +210,9 @@ export class V2KernelRings implements KernelRings {
       const header = start >> 2;
       let total = lengths[i]!;
       let bytes = Math.min(total, room);
-      let mac = start + MAC_OFFSET;
+      let mac = start + macOffset;
       let status = TP_STATUS_USER;
-      i32[header + MAC_NET] = MAC_AND_NET;
+      i32[header + MAC_NET] = macAndNet;
       i32[header + VLAN] = 0;
       let typeWord = readTypeWord(i32, mac);
       if (hasVlanTag(typeWord, bytes)) {
@@ -214,7 +222,7 @@ export class V2KernelRings implements KernelRings {
         typeWord = readTypeWord(i32, mac);
         total -= VLAN_TAG_BYTES;
         bytes -= VLAN_TAG_BYTES;
-        i32[header + MAC_NET] = MAC_AND_NET + (VLAN_TAG_BYTES | (VLAN_TAG_BYTES << 16));
+        i32[header + MAC_NET] = macAndNet + (VLAN_TAG_BYTES | (VLAN_TAG_BYTES << 16));
         status |= TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
       }
       i32[header + LENGTH] = total;

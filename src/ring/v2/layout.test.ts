@@ -75,6 +75,30 @@ describe('the memory layout of TPACKET_V2', () => {
     assert.equal(slot.getUint16(14, true), mac + 14);
   });
 
+  test('headroom lies between link address and packet, rounded up to 16; tags come out and go back behind it', () => {
+    const pair = new RingPair({ version: 'v2', headroom: 100 });
+    pair.deliver([packetOf(1, 100), TAGGED]);
+    assert.deepEqual([slotOf(pair, 0).getUint16(12, true), slotOf(pair, 0).getUint16(14, true)], [66 + 112, 80 + 112]);
+    assert.deepEqual([slotOf(pair, 1).getUint16(12, true), slotOf(pair, 1).getUint16(14, true)], [70 + 112, 84 + 112]);
+    const batch = new PacketBatch(2);
+    assert.equal(pair.user.receive(batch), 2);
+    const headers = [0, 1].map((slot) => pair.arena.u8.slice(slotOf(pair, slot).byteOffset).slice(0, 52));
+    for (let i = 0; i < 2; i++) {
+      assert.equal(batch.offset[i], slotOf(pair, i).byteOffset + 66 + 112);
+      pair.arena.u8.fill(0xee, batch.offset[i]! - 112, batch.offset[i]!);
+    }
+    assert.deepEqual([pair.bytes(batch, 0), pair.bytes(batch, 1)], [packetOf(1, 100), TAGGED]);
+    const after = [0, 1].map((slot) => pair.arena.u8.slice(slotOf(pair, slot).byteOffset).slice(0, 52));
+    assert.deepEqual(after, headers);
+  });
+
+  test('headroom leaves less room for the packet', () => {
+    const pair = new RingPair({ version: 'v2', frameSize: 256, headroom: 64 });
+    pair.deliver([packetOf(1, 150)]);
+    const slot = slotOf(pair, 0);
+    assert.deepEqual([slot.getUint32(4, true), slot.getUint32(8, true)], [150, 256 - 66 - 64]);
+  });
+
   test('a packet longer than a slot is cut; tp_len keeps its length', () => {
     const pair = new RingPair({ version: 'v2', frameSize: 256 });
     const parts = [packetOf(3, 150), packetOf(4, 100)];

@@ -20,6 +20,7 @@ export interface RingPairOptions {
   readonly transmit?: number;
   readonly frameSize?: number;
   readonly blockSize?: number;
+  readonly headroom?: number;
   readonly outcomes?: boolean;
   /** Frames of the packet buffer, half of them for receiving; default 16. */
   readonly frames?: number;
@@ -67,7 +68,7 @@ export class RingPair {
 
   constructor(options: RingPairOptions) {
     const { arena } = this;
-    const { version, outcomes = false, frameSize = 2048, blockSize = 4096 } = options;
+    const { version, outcomes = false, frameSize = 2048, blockSize = 4096, headroom = 0 } = options;
     const receive = options.receive ?? (version === 'v2' ? 16 : 4);
     const transmit = options.transmit ?? 8;
     this.buffer = PacketBuffer.create({ arena, frames: options.frames ?? 16 });
@@ -84,7 +85,7 @@ export class RingPair {
       ...(transmit > 0 && { transmit: transmitMap }),
       ...wake,
     };
-    const request: RingRequest = { receive, transmit, frameSize, blockSize, retireMilliseconds: 1 };
+    const request: RingRequest = { receive, transmit, frameSize, blockSize, headroom, retireMilliseconds: 1 };
     const copyList = arena.allocate(COPY_LIST_BYTES).offset;
     const means = { i32: arena.i32, routines: arena.routines, copyList };
     this.#source = arena.allocate(2 ** 20);

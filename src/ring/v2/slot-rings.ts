@@ -2,7 +2,7 @@ import type { RingMap, RingRequest, SocketMaps } from '../../kernel/contract.js'
 import type { PacketBuffer } from '../../packet-buffer/packet-buffer.js';
 import { type Kicker, NEED_WAKEUP } from '../frame-rings.js';
 import type { PacketBatch } from '../packet-batch.js';
-import { RingCounters, type SocketRings } from '../socket-rings.js';
+import { type PacketOrigin, RingCounters, type SocketRings } from '../socket-rings.js';
 import { COPIES_AT_ONCE, CopyList } from './copy-list.js';
 import type { TransmitLayout } from './layout.js';
 import { RingEvacuation } from './ring-evacuation.js';
@@ -263,7 +263,7 @@ export abstract class SlotRings implements SocketRings {
   }
 
   /** Never: what was received lies in a receive ring, and only slots of the TX ring can be sent where they are. */
-  moves(_other: SocketRings): boolean {
+  moves(_other: PacketOrigin): boolean {
     return false;
   }
 

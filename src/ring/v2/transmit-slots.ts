@@ -3,7 +3,7 @@ import type { RingMap } from '../../kernel/contract.js';
 import type { PacketBatch } from '../packet-batch.js';
 import * as packetBatch from '../packet-batch.js';
 import { EINVAL, EMSGSIZE, RefusedPackets } from '../refused-packets.js';
-import type { SocketRings } from '../socket-rings.js';
+import type { PacketOrigin, SocketRings } from '../socket-rings.js';
 import type { CopyList } from './copy-list.js';
 import type { TransmitLayout } from './layout.js';
 import * as layout from './layout.js';
@@ -73,7 +73,7 @@ export class TransmitSlots extends TransmitRing {
   }
 
   /** Makes the entries from `from` on ready, packet by packet; returns the entry after the last one taken. */
-  #takeOthers(batch: PacketBatch, from: number, origin: SocketRings): number {
+  #takeOthers(batch: PacketBatch, from: number, origin: PacketOrigin): number {
     const { offset, size, flags, length } = batch;
     const copies = this.#copies;
     let next = from;
@@ -133,7 +133,7 @@ export class TransmitSlots extends TransmitRing {
   }
 
   /** Takes one packet that lies elsewhere, in any number of parts; returns the entry after it, or `first` when it must wait. */
-  #takeParts({ offset, size, flags, length }: PacketBatch, first: number, origin: SocketRings): number {
+  #takeParts({ offset, size, flags, length }: PacketBatch, first: number, origin: PacketOrigin): number {
     const { counters } = this.owner;
     const copies = this.#copies;
     const arenaBytes = this.u8.length;
@@ -169,7 +169,7 @@ export class TransmitSlots extends TransmitRing {
   }
 
   /** Takes a packet that lies in a slot of this ring; false when it must wait for a slot. */
-  #takeOwn(at: number, bytes: number, origin: SocketRings): boolean {
+  #takeOwn(at: number, bytes: number, origin: PacketOrigin): boolean {
     const { counters } = this.owner;
     const slot = (at - this.base) >> this.shift;
     const data = this.base + (slot << this.shift) + this.layout.dataOffset;

@@ -51,6 +51,21 @@ describe('TPACKET_V3 blocks', () => {
     assert.deepEqual(pair.arena.u8.slice(block.byteOffset + at + 82, block.byteOffset + at + 143), packetOf(2, 61));
   });
 
+  test('keep headroom in front of each packet, rounded up to 16', () => {
+    const pair = new RingPair({ version: 'v3', headroom: 100 });
+    pair.deliver([packetOf(1, 60), packetOf(2, 61), packetOf(3, 1000)]);
+    pair.retire();
+    const block = blockOf(pair, 0);
+    assert.equal(block.getUint32(48, true), 144 + 112, 'tp_next_offset');
+    assert.deepEqual([block.getUint16(48 + 24, true), block.getUint16(48 + 26, true)], [82 + 112, 96 + 112]);
+    const batch = new PacketBatch(3);
+    assert.equal(pair.user.receive(batch), 3);
+    for (let i = 0; i < 3; i++) pair.arena.u8.fill(0xee, batch.offset[i]! - 112, batch.offset[i]!);
+    for (let i = 0; i < 3; i++) assert.deepEqual(pair.bytes(batch, i), packetOf(i + 1, [60, 61, 1000][i]!));
+    pair.user.release(batch);
+    assert.equal(statusOf(pair, 0), 0);
+  });
+
   test('are handed over when the next packet does not fit, without the time-out bit, numbered in turn', () => {
     const pair = new RingPair({ version: 'v3' });
     pair.deliver([packetOf(1, 1400), packetOf(2, 1400)]);

@@ -56,8 +56,6 @@ const { TP_STATUS_LOSING, TP_STATUS_USER, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_V
 const ROUND = 256;
 /** Linux's own, where a socket names none. */
 const DEFAULT_RETIRE_MILLISECONDS = 8;
-/** tp_mac and tp_net of every packet without a VLAN tag. */
-const MAC_AND_NET = MAC_OFFSET | (NET_OFFSET << 16);
 /** A deadline that counts from the next tick on. */
 const FROM_NEXT_TICK = 0;
 
@@ -81,6 +79,12 @@ export class V3KernelRings implements KernelRings {
   readonly #base: number;
   readonly #blocks: number;
   readonly #blockBytes: number;
+  /** Where a packet starts behind its header, after the headroom. */
+  readonly #macOffset: number;
+  /** tp_mac and tp_net of every packet without a VLAN tag. */
+  readonly #macAndNet: number;
+  /** Bytes of a packet that has a block to itself. */
+  readonly #most: number;
   readonly #retireNanoseconds: number;
   /** The block that is open, or will be next. */
   #block = 0;
@@ -113,6 +117,10 @@ export class V3KernelRings implements KernelRings {
     this.#base = ring?.base ?? 0;
     this.#blocks = ring?.entries ?? 0;
     this.#blockBytes = ring?.entryBytes ?? 0;
+    const reserved = v2.tpacketAlign(request.headroom ?? 0);
+    this.#macOffset = MAC_OFFSET + reserved;
+    this.#macAndNet = this.#macOffset | ((NET_OFFSET + reserved) << 16);
+    this.#most = this.#blockBytes - BLOCK_HEADER_BYTES - this.#macOffset;
     this.#retireNanoseconds = (request.retireMilliseconds || DEFAULT_RETIRE_MILLISECONDS) * 1e6;
     if (maps.transmit) this.transmit = new TransmitEnd(means.i32, maps.transmit, V3_TRANSMIT, this.counters);
   }
@@ -166,7 +174,8 @@ export class V3KernelRings implements KernelRings {
     const headers = this.#header;
     const lengths = this.#length;
     const blockBytes = this.#blockBytes | 0;
-    const most = (blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET) | 0;
+    const macOffset = this.#macOffset | 0;
+    const most = this.#most | 0;
     const block = (this.#base + this.#block * blockBytes) | 0;
     const listEnd = ((copyList >> 2) + ROUND * 3) | 0;
     const before = this.#pending | 0;
@@ -180,7 +189,7 @@ export class V3KernelRings implements KernelRings {
       while ((flags[last]! & CONTINUES) !== 0 && last + 1 < count) total += length[++last]!;
       const bytes = Math.min(total, most);
       // Of a packet shorter than an Ethernet header the header is read all the same: from its own place.
-      const size = (MAC_OFFSET + Math.max(bytes, 14) + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
+      const size = (macOffset + Math.max(bytes, 14) + PACKET_ALIGNMENT - 1) & ~(PACKET_ALIGNMENT - 1);
       // A packet that would fill the block to its last byte goes into the next one, as on Linux, unless it is the only one.
       if (used + size >= blockBytes && used > BLOCK_HEADER_BYTES) break;
       const start = block + used;
@@ -191,7 +200,7 @@ export class V3KernelRings implements KernelRings {
       if (list === listEnd) list = this.#copy(list);
       let filled = Math.min(length[next]!, bytes);
       i32[list] = address[next]!;
-      i32[list + 1] = start + MAC_OFFSET;
+      i32[list + 1] = start + macOffset;
       i32[list + 2] = filled;
       list += 3;
       for (next++; next <= last; next++) {
@@ -199,7 +208,7 @@ export class V3KernelRings implements KernelRings {
         if (piece <= 0) continue;
         if (list === listEnd) list = this.#copy(list);
         i32[list] = address[next]!;
-        i32[list + 1] = start + MAC_OFFSET + filled;
+        i32[list + 1] = start + macOffset + filled;
         i32[list + 2] = piece;
         list += 3;
         filled += piece;
@@ -276,7 +285,9 @@ export class V3KernelRings implements KernelRings {
     const u16 = this.#u16;
     const headers = this.#header;
     const lengths = this.#length;
-    const most = (this.#blockBytes - BLOCK_HEADER_BYTES - MAC_OFFSET) | 0;
+    const macOffset = this.#macOffset | 0;
+    const macAndNetUntagged = this.#macAndNet | 0;
+    const most = this.#most | 0;
     const interfaceIndex = this.interfaceIndex | 0;
     this.#list = this.#copy(this.#list);
     this.#pending = 0;
@@ -285,9 +296,9 @@ export class V3KernelRings implements KernelRings {
       const header = start >> 2;
       let total = lengths[i]!;
       let bytes = Math.min(total, most);
-      let mac = start + MAC_OFFSET;
+      let mac = start + macOffset;
       let status = TP_STATUS_USER;
-      let macAndNet = MAC_AND_NET;
+      let macAndNet = macAndNetUntagged;
       let tag = 0;
       let typeWord = readTypeWord(i32, mac);
       if (hasVlanTag(typeWord, bytes)) {

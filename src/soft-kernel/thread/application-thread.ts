@@ -3,7 +3,14 @@ import type { PacketVersion } from '../../kernel/contract.js';
 import type { SoftSocket } from '../soft-socket.js';
 import { MOST_SOCKETS } from './doorbell.js';
 import type { KernelServer } from './kernel-server.js';
-import { type CallMessage, KERNEL_METHODS, SOCKET_METHODS, type SocketNames, type ThreadPort } from './protocol.js';
+import {
+  type CallMessage,
+  type HostMessagePort,
+  KERNEL_METHODS,
+  SOCKET_METHODS,
+  type SocketNames,
+  type ThreadPort,
+} from './protocol.js';
 
 type Methods = Record<string, (...args: unknown[]) => Promise<unknown>>;
 
@@ -47,7 +54,7 @@ export class ApplicationThread {
     if (method === 'leave') return this.#unbindSockets();
     if (server.closed) throw new PacketError('WRONG_STATE', 'the kernel is closed', { remedy: 'make another' });
     if (method === 'shutdown' && this.mayClose) return server.shutdown();
-    if (method === 'admit') return server.admit(args[0] as MessagePort);
+    if (method === 'admit') return server.admit(args[0] as HostMessagePort);
     if (method === 'socket') return this.#newSocket(args[0] as PacketVersion);
     if (!(KERNEL_METHODS as readonly string[]).includes(method)) throw new Error(`no kernel call ${method}`);
     return (server.kernel as unknown as Methods)[method]!(...args);

@@ -2,7 +2,7 @@ import { Arena } from '../../arena/arena.js';
 import { PacketError } from '../../errors.js';
 import { KernelClient } from './kernel-client.js';
 import { linePort } from './line-port.js';
-import { type AnswerMessage, isKernelShare, type KernelShare } from './protocol.js';
+import { type AnswerMessage, type HostMessagePort, isKernelShare, type KernelShare } from './protocol.js';
 
 /**
  * A soft kernel that another thread has started, joined by this one: a whole kernel, with sockets and packet buffers of this
@@ -14,7 +14,7 @@ import { type AnswerMessage, isKernelShare, type KernelShare } from './protocol.
  * use, too, are lost to them. Where message ports do not tell of their end (older browsers), that happens when the kernel is closed.
  */
 export class JoinedSoftKernel extends KernelClient {
-  readonly #port: MessagePort;
+  readonly #port: HostMessagePort;
 
   /**
    * Joins. The arena that was shared becomes this thread's default arena.

@@ -5,7 +5,7 @@ import type { NicOptions } from '../nic-options.js';
 import type { SoftSystem, StackStatistics } from '../system.js';
 import type { VethOptions } from '../veth-options.js';
 import { Doorbell } from './doorbell.js';
-import type { AnswerMessage, KernelShare, SocketNames, ThreadPort } from './protocol.js';
+import type { AnswerMessage, HostMessagePort, KernelShare, SocketNames, ThreadPort } from './protocol.js';
 import { ThreadSocket } from './thread-socket.js';
 
 /** Bytes of the arena that a thread gets for its packet buffers, unless told otherwise. */
@@ -54,7 +54,7 @@ export abstract class KernelClient implements SoftSystem {
     socket: number | undefined,
     method: string,
     args: readonly unknown[],
-    transfer: readonly MessagePort[] = [],
+    transfer: readonly HostMessagePort[] = [],
   ): Promise<Result> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     if (this.#closed) {

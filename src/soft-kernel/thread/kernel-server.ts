@@ -5,7 +5,7 @@ import { ApplicationThread } from './application-thread.js';
 import { Doorbell } from './doorbell.js';
 import { KernelLoop } from './kernel-loop.js';
 import { linePort } from './line-port.js';
-import type { CallMessage, LinePort, StartMessage, ThreadPort } from './protocol.js';
+import type { CallMessage, HostMessagePort, LinePort, StartMessage, ThreadPort } from './protocol.js';
 
 /**
  * The kernel's thread: waits for the start message, then serves control calls while the kernel runs. A {@link ThreadHost} starts a
@@ -44,7 +44,7 @@ export class KernelServer {
   }
 
   /** Lets another thread join. */
-  admit(messagePort: MessagePort): void {
+  admit(messagePort: HostMessagePort): void {
     const port = linePort(messagePort);
     const thread = new ApplicationThread(this, port, false);
     this.#joined.set(thread, port);

@@ -1,7 +1,7 @@
-import type { LinePort } from './protocol.js';
+import type { HostMessagePort, LinePort } from './protocol.js';
 
 /** One end of a message channel, of a browser or of Node. */
-export function linePort(port: MessagePort): LinePort {
+export function linePort(port: HostMessagePort): LinePort {
   return {
     post: (message, transfer = []) => port.postMessage(message, [...transfer]),
     listen(receive) {

@@ -1,6 +1,9 @@
 import type { ArenaShare } from '../../arena/arena.js';
 import type { PacketErrorData } from '../../errors.js';
 
+/** A message port of a browser or of Node: whichever of the two the types of the program know. */
+export type HostMessagePort = InstanceType<typeof MessagePort>;
+
 /** The first message to a kernel thread. */
 export interface StartMessage {
   readonly arena: ArenaShare;
@@ -15,7 +18,7 @@ export interface KernelShare {
   /** Arena byte offset of the doorbell. */
   readonly doorbell: number;
   /** Its line to the kernel, for control calls. */
-  readonly port: MessagePort;
+  readonly port: HostMessagePort;
 }
 
 /** Whether it is one, as it arrives on the other thread. */
@@ -69,7 +72,7 @@ export const SOCKET_METHODS = [
 /** One end of a channel between two threads. */
 export interface ThreadPort {
   /** Posts a message; the ports in `transfer`, which are parts of it, go to the other thread. */
-  post(message: unknown, transfer?: readonly MessagePort[]): void;
+  post(message: unknown, transfer?: readonly HostMessagePort[]): void;
   /** Calls `receive` with each message, in the order posted, from now on. Called once. */
   listen(receive: (message: unknown) => void): void;
 }
