@@ -1,6 +1,6 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
-import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
+import type { BindRequest, MemoryRegistration, Mode, TransmitMetadata } from '../kernel/contract.js';
 import { checkLink } from '../kernel/foreign-link.js';
 import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
@@ -30,11 +30,11 @@ import {
 } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
 import { GONE_REMEDY } from './interfaces.js';
-import { readXdpFeatures } from './netlink/netdev-family.js';
 import { socketInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
+import { NO_METADATA, wantsMetadata } from './transmit-metadata.js';
 
 /** The modes of AF_XDP sockets. */
 export type BoundMode = Extract<Mode, 'xdp-zc' | 'xdp-copy' | 'xdp-generic'>;
@@ -150,8 +150,8 @@ export interface BindFacts {
   readonly mode: BoundMode;
   readonly memory: MemoryRegistration;
   readonly segments: boolean;
-  /** Metadata in front of sent packets may ask for a checksum. */
-  readonly checksums: boolean;
+  /** What metadata in front of sent packets may ask for. */
+  readonly metadata: TransmitMetadata;
 }
 
 /**
@@ -186,17 +186,17 @@ export function bindError(facts: BindFacts, errno: number): PacketError {
 /**
  * Registers the packet buffer with the socket.
  *
- * @throws PacketError NO_PRIVILEGE (locked memory), MODE_UNSUPPORTED (kernel or driver fill in no checksums), SYSTEM_CALL
+ * @throws PacketError NO_PRIVILEGE (locked memory), MODE_UNSUPPORTED (a kernel without metadata), SYSTEM_CALL
  */
 export function registerMemory(facts: BindFacts): void {
-  const { calls, arena, descriptor, memory, checksums } = facts;
+  const { calls, arena, descriptor, memory, metadata } = facts;
   const { base, frames, frameSize, headroom } = memory;
-  if (checksums) checkChecksums(facts);
   // struct xdp_umem_reg; kernels that do not know its last field take it as long as it is zero, like the flags.
-  const software = facts.mode === 'xdp-zc' ? 0 : XDP_UMEM_TX_SW_CSUM;
+  const withMetadata = wantsMetadata(metadata);
+  const software = metadata.checksums && facts.mode !== 'xdp-zc' ? XDP_UMEM_TX_SW_CSUM : 0;
   const registration = new Struct(28 + 4)
-    .u32(24, checksums ? XDP_UMEM_TX_METADATA_LEN | software : 0)
-    .u32(28, checksums ? TRANSMIT_METADATA_BYTES : 0)
+    .u32(24, withMetadata ? XDP_UMEM_TX_METADATA_LEN | software : 0)
+    .u32(28, withMetadata ? TRANSMIT_METADATA_BYTES : 0)
     .u64(0, calls.address(arena.u8) + BigInt(base))
     .u64(8, frames * frameSize)
     .u32(16, frameSize)
@@ -205,7 +205,7 @@ export function registerMemory(facts: BindFacts): void {
   if (result < 0) {
     const kilobytes = Math.ceil((frames * frameSize) / 1024);
     throw systemCallError('setsockopt XDP_UMEM_REG', -result, `register a packet buffer of ${kilobytes} KiB`, {
-      ...(checksums ? { [EINVAL]: NO_METADATA } : {}),
+      ...(withMetadata ? { [EINVAL]: NO_METADATA } : {}),
       [ENOBUFS]: {
         code: 'NO_PRIVILEGE',
         why: 'it exceeds the locked memory that the program may have',
@@ -213,23 +213,6 @@ export function registerMemory(facts: BindFacts): void {
       },
     });
   }
-}
-
-const NO_METADATA = {
-  code: 'MODE_UNSUPPORTED',
-  why: 'this kernel takes no metadata in front of sent packets',
-  remedy: 'Linux from 6.8, or open the socket without transmitChecksums',
-} as const;
-
-/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is. */
-function checkChecksums({ calls, device, mode }: BindFacts): void {
-  if (mode !== 'xdp-zc') return;
-  const features = readXdpFeatures(calls, device.index);
-  if (features.known && features.value.transmitMetadata.includes('checksum')) return;
-  const why = features.known ? `the driver ${device.driver} fills in no checksums in zero-copy mode` : features.why;
-  throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, {
-    remedy: "mode 'xdp-copy', where the kernel computes them, or open the socket without transmitChecksums",
-  });
 }
 
 function bindMeanings({ calls, device, queue, mode, segments }: BindFacts, errno: number): Meanings {
