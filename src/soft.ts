@@ -47,6 +47,7 @@ export {
   type RingMap,
   type RingRequest,
   type SocketMaps,
+  type TransmitMetadata,
   type WaitOptions,
 } from './kernel/contract.js';
 export { MICROSOFT_RSS_KEY, type RssOptions, SYMMETRIC_RSS_KEY } from './nic/rss.js';

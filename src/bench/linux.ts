@@ -23,7 +23,7 @@ Makes two network namespaces and a veth pair of its own, and measures there; no 
   --versions LIST     of ${LINUX_VERSIONS.join(', ')}; default all
   --size LIST         bytes of a packet with its FCS, ${SMALLEST} to ${LARGEST}; default ${DEFAULT_SIZES.join(',')}
   --peers             the project's C program (where there is a gcc) and what is installed of tcpdump, xdp-bench, xdpsock and
-                      dpdk-testpmd do the same in turns with ours
+                      dpdk-testpmd (AF_XDP, AF_PACKET) do the same in turns with ours
   --batch N           packets a batch, 1 to 4096; default ${DEFAULT_SETTINGS.batch}
   --ring N            entries of each ring, a power of two, 8 to 65536; default ${DEFAULT_SETTINGS.ring}
   --frames N          frames of the packet buffer, 64 to 524288; default ${DEFAULT_SETTINGS.frames}

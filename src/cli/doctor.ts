@@ -3,6 +3,7 @@ import { parseInterfaceSpec } from '../host/interface-spec.js';
 import type { Diagnosis, Finding, InterfaceDiagnosis } from '../linux-kernel/doctor/contract.js';
 import { diagnose } from '../linux-kernel/doctor/diagnose.js';
 import { type RepairReport, repair } from '../linux-kernel/repair.js';
+import { SystemCalls } from '../linux-kernel/system-calls.js';
 import { CommandLine, type OptionTable } from './options.js';
 
 const HELP = `tp4 doctor [IFACE] [options]    what stands in the way of packet sockets, with the commands that fix it
@@ -37,6 +38,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
       throw new PacketError('INVALID_OPTION', `--repair undoes everything that was left behind: no "${name}"`, {
         remedy: 'leave the interface out',
       });
+    await SystemCalls.load().catch(() => undefined); // for the journal's lock; where there are none there is nothing to repair
     const report = repair();
     print(json ? JSON.stringify(report, undefined, 2) : renderRepair(report));
     return report.repairs.some(({ outcome }) => outcome === 'kept') ? 1 : 0;

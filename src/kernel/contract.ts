@@ -101,10 +101,10 @@ export interface KernelSocket {
    */
   busyPoll?(request: BusyPollRequest): Promise<BusyPoll>;
   /**
-   * Has the kernel fill in checksums of sent packets where metadata in front of them asks for it (linux: XDP_UMEM_TX_METADATA_LEN);
-   * before `bind`. A socket without this call cannot.
+   * Has the kernel look at metadata in front of sent packets that are marked so (linux: XDP_UMEM_TX_METADATA_LEN); before `bind`,
+   * which refuses what the mode cannot do. A socket without this call cannot do any of it.
    */
-  fillInChecksums?(): Promise<void>;
+  transmitMetadata?(wanted: TransmitMetadata): Promise<void>;
   /**
    * Changes what a bound socket receives, while traffic runs (Q4).
    * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, QUEUE_SHARED
@@ -163,6 +163,16 @@ export interface MemoryRegistration {
   readonly frameSize: number;
   /** User headroom in bytes in front of each packet: a multiple of 64, behind the kernel's own 256. */
   readonly headroom: number;
+}
+
+/** What metadata in front of sent packets may ask for. */
+export interface TransmitMetadata {
+  /** That a checksum is filled in. */
+  readonly checksums: boolean;
+  /** When the packet was sent: the answer is in the same place once the frame has come back. */
+  readonly timestamps: boolean;
+  /** That the device holds the packet back until then. */
+  readonly launchTimes: boolean;
 }
 
 /** Ring sizes. Entries are powers of two; 0 or absence means "no such ring". */
@@ -296,6 +306,11 @@ export interface Binding {
   readonly exclusive: boolean;
   /** Largest packet that can be sent, in bytes with its Ethernet header. */
   readonly largestPacket: number;
+  /**
+   * Where the times of sent packets come from: the device's clock, as the packet left; or the kernel's, as it let go of the packet. Absent
+   * where they were not asked for.
+   */
+  readonly transmitTimestamps?: 'device' | 'kernel';
 }
 
 /** How a socket of a kernel waits without blocking the event loop. */

@@ -49,6 +49,10 @@ export const F_SEAL_SEAL = 0x1;
 export const F_SEAL_SHRINK = 0x2;
 export const F_SEAL_GROW = 0x4;
 
+// <sys/file.h>
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
 // <poll.h>
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;

@@ -45,7 +45,17 @@ function surroundings() {
     writeFileSync(path, JSON.stringify({ version: 1, process: owner, changes }), { mode: 0o600 });
     return path;
   };
-  return { folder, sysfs, proc, live, settings, value, journal, note, names: () => readdirSync(folder) };
+  return {
+    folder,
+    sysfs,
+    proc,
+    live,
+    settings,
+    value,
+    journal,
+    note,
+    names: () => readdirSync(folder).filter((name) => name !== 'lock'),
+  };
 }
 
 const change: Change = {

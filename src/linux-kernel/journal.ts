@@ -1,8 +1,20 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { PacketError } from '../errors.js';
+import { EAGAIN, LOCK_EX, LOCK_NB } from './constants.js';
 import { currentProcess, isRunning, type ProcessIdentity } from './process-identity.js';
+import { SystemCalls } from './system-calls.js';
 
 /**
  * A setting of an interface that this process changes, and the kernel does not put back when the process ends. Plain data: another
@@ -39,11 +51,17 @@ export interface JournalContents {
 
 const SUFFIX = '.json';
 const VERSION = 1;
+/** The file that is locked; it stays, empty. */
+const LOCK = 'lock';
+/** How long to wait for others at most, who hold the lock for some file operations, and how often to look. */
+const PATIENCE_MILLISECONDS = 3000;
+const RETRY_MILLISECONDS = 2;
 
 /**
  * What processes have changed and must undo: one file per process (and thread) in a folder in memory (/run), written before a change is
  * made and removed after it was undone. A process that was killed leaves its file behind, and the next one undoes what it says
- * ({@link repair}). Files are replaced as a whole, so that a reader sees the old or the new one.
+ * ({@link repair}). Files are replaced as a whole, so that a reader sees the old or the new one. What is found in others' files
+ * decides what is written to the interface: both happen under a lock ({@link Journal.exclusively}), which the kernel takes off those who die.
  */
 export class Journal {
   readonly #folder: string;
@@ -51,6 +69,7 @@ export class Journal {
   readonly #process: ProcessIdentity;
   readonly #path: string;
   #changes: readonly Change[] = [];
+  #locked = false;
 
   /** @param folder need not exist */
   constructor(folder: string = defaultFolder(), proc = '/proc') {
@@ -58,6 +77,51 @@ export class Journal {
     this.#proc = proc;
     this.#process = currentProcess(proc);
     this.#path = join(folder, `${this.#process.pid}-${this.#process.start}-${threadId}${SUFFIX}`);
+  }
+
+  /**
+   * Does work that reads others' files and changes settings, while no other process or thread does. Where no system call is to be had (not on
+   * Linux, where there is nothing to change) it is just done.
+   *
+   * @throws PacketError SYSTEM_CALL when somebody holds the lock for 3 seconds; and what the work throws
+   */
+  exclusively<Result>(work: () => Result): Result {
+    const calls = SystemCalls.loaded;
+    const descriptor = this.#locked || calls === undefined ? undefined : this.#openLock();
+    if (descriptor === undefined) return work();
+    try {
+      this.#lock(calls!, descriptor);
+      this.#locked = true;
+      return work();
+    } finally {
+      this.#locked = false;
+      closeSync(descriptor); // takes the lock off
+    }
+  }
+
+  /** @returns undefined for a folder in which nobody can write: the work will say so, if it has to write there */
+  #openLock(): number | undefined {
+    try {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+      requireOwn(this.#folder);
+      return openSync(join(this.#folder, LOCK), 'a', 0o600);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #lock(calls: SystemCalls, descriptor: number): void {
+    for (let waited = 0; ; waited += RETRY_MILLISECONDS) {
+      const result = calls.flock(descriptor, LOCK_EX | LOCK_NB);
+      if (result >= 0) return;
+      if (result !== -EAGAIN || waited >= PATIENCE_MILLISECONDS) {
+        throw new PacketError('SYSTEM_CALL', `another process holds ${join(this.#folder, LOCK)}`, {
+          ...{ syscall: 'flock', errno: -result },
+          remedy: `\`fuser ${join(this.#folder, LOCK)}\` says which; end it`,
+        });
+      }
+      calls.poll(-1, 0, RETRY_MILLISECONDS);
+    }
   }
 
   /** To be called before the change is made. @throws PacketError SYSTEM_CALL when it cannot be noted: then it must not be made */

@@ -53,9 +53,12 @@ export function withNapiSettings(name: string, options: NapiOptions, surrounding
   const key = `${namespace} ${index}`;
   let holder = held.get(key);
   if (holder === undefined) {
-    repair(true, { journal, settings, namespace }); // or a dead process' values would pass for the ones from before
-    holder = new HeldSettings(settings, journal, values);
-    holder.apply(name, index, namespace);
+    const made = new HeldSettings(settings, journal, values);
+    journal.exclusively(() => {
+      repair(true, { journal, settings, namespace }); // or a dead process' values would pass for the ones from before
+      made.apply(name, index, namespace);
+    });
+    holder = made;
     if (held.size === 0) process.on('exit', undoAll);
     held.set(key, holder);
   } else holder.share(name, values);
@@ -129,6 +132,14 @@ class HeldSettings {
   }
 
   undo(): void {
+    try {
+      this.#journal.exclusively(() => this.#undo());
+    } catch {
+      this.#undo(); // somebody does not give the lock back: better at a bad moment than never
+    }
+  }
+
+  #undo(): void {
     for (const change of this.#changes.splice(0).reverse()) {
       // Another process that holds the same setting has noted the same value from before, and puts it back.
       const isHeld = this.#journal.others().some((other) => sameSetting(other, change));

@@ -41,6 +41,18 @@ export interface RepairSurroundings {
  */
 export function repair(changing = true, surroundings: RepairSurroundings = {}): RepairReport {
   const { journal = new Journal(), settings = new InterfaceSettings(), namespace = networkNamespace() } = surroundings;
+  if (!changing) return repairAll(false, journal, settings, namespace);
+  const { files, damaged } = journal.read();
+  if (files.length === 0 && damaged.length === 0) return { repairs: [], discarded: [] }; // and no folder need be made
+  try {
+    return journal.exclusively(() => repairAll(true, journal, settings, namespace));
+  } catch (error) {
+    if (!(error instanceof PacketError)) throw error;
+    return { repairs: [], discarded: [] }; // somebody else is at it
+  }
+}
+
+function repairAll(changing: boolean, journal: Journal, settings: InterfaceSettings, namespace: number): RepairReport {
   const { files, damaged } = journal.read();
   const dead = files.filter((file) => journal.isAlive(file) === false);
   const stillUsed = files.filter((file) => !dead.includes(file)).flatMap(({ changes }) => changes);

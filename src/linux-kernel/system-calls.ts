@@ -39,6 +39,7 @@ interface Koffi {
  */
 export class SystemCalls {
   static #loading: Promise<SystemCalls> | undefined;
+  static #loaded: SystemCalls | undefined;
   readonly #koffi: Koffi;
   readonly #bpfCall: number;
   readonly #socket: Native;
@@ -56,6 +57,7 @@ export class SystemCalls {
   readonly #madvise: Native;
   readonly #memfdCreate: Native;
   readonly #fcntl: Native;
+  readonly #flock: Native;
   /** struct pollfd, for `poll`. */
   readonly #pollfd = new Struct(8);
 
@@ -77,6 +79,7 @@ export class SystemCalls {
     this.#madvise = c.func('int madvise(int64_t, size_t, int)');
     this.#memfdCreate = c.func('int memfd_create(const char*, unsigned int)');
     this.#fcntl = c.func('int fcntl(int, int, long)');
+    this.#flock = c.func('int flock(int, int)');
     this.#nameToIndex = c.func('unsigned int if_nametoindex(const char*)');
   }
 
@@ -87,8 +90,16 @@ export class SystemCalls {
    *   not load
    */
   static load(): Promise<SystemCalls> {
-    SystemCalls.#loading ??= SystemCalls.#load(process.platform, process.arch);
+    SystemCalls.#loading ??= SystemCalls.#load(process.platform, process.arch).then((calls) => {
+      SystemCalls.#loaded = calls;
+      return calls;
+    });
     return SystemCalls.#loading;
+  }
+
+  /** What `load` has made; undefined before, and where it cannot. */
+  static get loaded(): SystemCalls | undefined {
+    return SystemCalls.#loaded;
   }
 
   /** `load` for a given platform and machine, so that refusals can be tested anywhere. */
@@ -179,6 +190,11 @@ export class SystemCalls {
 
   fcntl(descriptor: number, command: number, argument: number): number {
     return this.#result(this.#fcntl(descriptor, command, argument));
+  }
+
+  /** Locks the file behind a descriptor, until that is closed. */
+  flock(descriptor: number, operation: number): number {
+    return this.#result(this.#flock(descriptor, operation));
   }
 
   /** Data path: asks the kernel to look at the TX ring, without waiting. @returns 0 or minus errno */

@@ -1,6 +1,6 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
-import type { BindRequest, MemoryRegistration, Mode } from '../kernel/contract.js';
+import type { BindRequest, MemoryRegistration, Mode, TransmitMetadata } from '../kernel/contract.js';
 import { checkLink } from '../kernel/foreign-link.js';
 import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
@@ -30,11 +30,11 @@ import {
 import { LARGEST_FRAME, receiveBufferUnit, receiveRoom } from './frame-room.js';
 import type { LinuxInterface } from './interfaces.js';
 import { GONE_REMEDY } from './interfaces.js';
-import { readXdpFeatures } from './netlink/netdev-family.js';
 import { socketInTheWay } from './occupants.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
+import { NO_METADATA, wantsMetadata } from './transmit-metadata.js';
 
 /** The modes of AF_XDP sockets. */
 export type BoundMode = Extract<Mode, 'xdp-zc' | 'xdp-copy' | 'xdp-generic'>;
@@ -137,8 +137,8 @@ export interface BindFacts {
   readonly mode: BoundMode;
   readonly memory: MemoryRegistration;
   readonly segments: boolean;
-  /** Metadata in front of sent packets may ask for a checksum. */
-  readonly checksums: boolean;
+  /** What metadata in front of sent packets may ask for. */
+  readonly metadata: TransmitMetadata;
 }
 
 /**
@@ -173,17 +173,17 @@ export function bindError(facts: BindFacts, errno: number): PacketError {
 /**
  * Registers the packet buffer with the socket.
  *
- * @throws PacketError NO_PRIVILEGE (locked memory), MODE_UNSUPPORTED (kernel or driver fill in no checksums), SYSTEM_CALL
+ * @throws PacketError NO_PRIVILEGE (locked memory), MODE_UNSUPPORTED (a kernel without metadata), SYSTEM_CALL
  */
 export function registerMemory(facts: BindFacts): void {
-  const { calls, arena, descriptor, memory, checksums } = facts;
+  const { calls, arena, descriptor, memory, metadata } = facts;
   const { base, frames, frameSize, headroom } = memory;
-  if (checksums) checkChecksums(facts);
   // struct xdp_umem_reg; kernels that do not know its last field take it as long as it is zero, like the flags.
-  const software = facts.mode === 'xdp-zc' ? 0 : XDP_UMEM_TX_SW_CSUM;
+  const withMetadata = wantsMetadata(metadata);
+  const software = metadata.checksums && facts.mode !== 'xdp-zc' ? XDP_UMEM_TX_SW_CSUM : 0;
   const registration = new Struct(28 + 4)
-    .u32(24, checksums ? XDP_UMEM_TX_METADATA_LEN | software : 0)
-    .u32(28, checksums ? TRANSMIT_METADATA_BYTES : 0)
+    .u32(24, withMetadata ? XDP_UMEM_TX_METADATA_LEN | software : 0)
+    .u32(28, withMetadata ? TRANSMIT_METADATA_BYTES : 0)
     .u64(0, calls.address(arena.u8) + BigInt(base))
     .u64(8, frames * frameSize)
     .u32(16, frameSize)
@@ -192,7 +192,7 @@ export function registerMemory(facts: BindFacts): void {
   if (result < 0) {
     const kilobytes = Math.ceil((frames * frameSize) / 1024);
     throw systemCallError('setsockopt XDP_UMEM_REG', -result, `register a packet buffer of ${kilobytes} KiB`, {
-      ...(checksums ? { [EINVAL]: NO_METADATA } : {}),
+      ...(withMetadata ? { [EINVAL]: NO_METADATA } : {}),
       [ENOBUFS]: {
         code: 'NO_PRIVILEGE',
         why: 'it exceeds the locked memory that the program may have',
@@ -202,36 +202,7 @@ export function registerMemory(facts: BindFacts): void {
   }
 }
 
-const NO_METADATA = {
-  code: 'MODE_UNSUPPORTED',
-  why: 'this kernel takes no metadata in front of sent packets',
-  remedy: 'Linux from 6.8, or open the socket without transmitChecksums',
-} as const;
-
-/**
- * Drivers that are handed packets without a linear part (IFF_TX_SKB_NO_LINEAR), which the kernel's software checksums do not reach into.
- * Linux 7.3 refuses to bind (EOPNOTSUPP); 6.18 binds, sends nothing, and keeps the queue until it is booted anew.
- */
-const WITHOUT_SOFTWARE_CHECKSUMS: readonly string[] = ['virtio_net'];
-
-/** In zero-copy mode only the device can do it, and a driver that cannot sends the packet as it is; in copy mode the kernel does. */
-function checkChecksums({ calls, device, mode }: BindFacts): void {
-  const software = !WITHOUT_SOFTWARE_CHECKSUMS.includes(device.driver);
-  const remedy = `${software ? "mode 'xdp-copy', where the kernel computes them, or " : ''}open the socket without transmitChecksums`;
-  const refuse = (why: string): never => {
-    throw new PacketError('MODE_UNSUPPORTED', `transmitChecksums on ${device.name}: ${why}`, { remedy });
-  };
-  if (mode !== 'xdp-zc') {
-    if (!software) refuse(`the kernel computes none for packets that it copies for the driver ${device.driver}`);
-    return;
-  }
-  const features = readXdpFeatures(calls, device.index);
-  if (!features.known) refuse(features.why);
-  else if (!features.value.transmitMetadata.includes('checksum'))
-    refuse(`the driver ${device.driver} fills in no checksums in zero-copy mode`);
-}
-
-function bindMeanings({ calls, device, queue, mode, segments, checksums }: BindFacts, errno: number): Meanings {
+function bindMeanings({ calls, device, queue, mode, segments, metadata }: BindFacts, errno: number): Meanings {
   if (errno === EBUSY) return { [EBUSY]: socketInTheWay(calls, device, queue) }; // looked up only when it is asked for
   const { name, driver } = device;
   const noZeroCopy = {
@@ -252,7 +223,7 @@ function bindMeanings({ calls, device, queue, mode, segments, checksums }: BindF
   } as const;
   return {
     ...(segments ? { [EINVAL]: noSegments } : {}),
-    ...(checksums ? { [EOPNOTSUPP]: noChecksums } : {}),
+    ...(metadata.checksums ? { [EOPNOTSUPP]: noChecksums } : {}),
     [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
     [ENETDOWN]: {
       code: 'NO_INTERFACE',

@@ -12,6 +12,7 @@ import type {
   MemoryRegistration,
   RingRequest,
   SocketMaps,
+  TransmitMetadata,
   WaitOptions,
 } from '../kernel/contract.js';
 import { ORDER_OF_CALLS } from '../kernel/remedies.js';
@@ -29,6 +30,7 @@ import {
 } from './constants.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
+import { readXdpFeatures } from './netlink/netdev-family.js';
 import { PromiscuousMember } from './promiscuous.js';
 import { type ParsedReceive, parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
@@ -36,6 +38,7 @@ import { checkCutoff } from './sessions.js';
 import { Struct } from './struct.js';
 import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
+import { checkTransmitMetadata, sameMetadata, wantsMetadata } from './transmit-metadata.js';
 import {
   type BindFacts,
   type BoundMode,
@@ -74,8 +77,8 @@ export class XdpSocket implements KernelSocket {
   readonly #mapping: RingMapping;
   readonly #statistics = new XdpStatistics();
   #memory: MemoryRegistration | undefined;
-  /** Metadata in front of sent packets may ask for a checksum. */
-  #checksums = false;
+  /** What metadata in front of sent packets may ask for. */
+  #metadata: TransmitMetadata = { checksums: false, timestamps: false, launchTimes: false };
   #entries: XdpRingEntries | undefined;
   #busyPoll: BusyPoll | undefined;
   /** Once the rings are mapped. */
@@ -178,13 +181,13 @@ export class XdpSocket implements KernelSocket {
   }
 
   /**
-   * Has the kernel fill in checksums where metadata asks for it: in copy mode in software, in zero-copy mode by the device.
+   * Has the kernel and the device look at metadata in front of packets (see {@link checkTransmitMetadata}).
    *
    * @throws PacketError WRONG_STATE
    */
-  async fillInChecksums(): Promise<void> {
-    this.#require(!this.#binding, 'fillInChecksums', 'is bound');
-    this.#checksums = true;
+  async transmitMetadata({ checksums, timestamps, launchTimes }: TransmitMetadata): Promise<void> {
+    this.#require(!this.#binding, 'transmitMetadata', 'is bound');
+    this.#metadata = { checksums, timestamps, launchTimes };
   }
 
   /**
@@ -205,6 +208,10 @@ export class XdpSocket implements KernelSocket {
     const { segments } = request;
     const { queue, mode } = checkBinding(request, device, memory!, receive > 0, transmit > 0);
     const wanted = parseReceive(request.receive);
+    const metadata = this.#metadata;
+    const transmitTimestamps = wantsMetadata(metadata)
+      ? checkTransmitMetadata(metadata, device, mode, readXdpFeatures(calls, device.index))
+      : undefined;
     const facts = {
       calls,
       arena,
@@ -214,7 +221,7 @@ export class XdpSocket implements KernelSocket {
       mode,
       memory: memory!,
       segments,
-      checksums: this.#checksums,
+      metadata,
     };
     this.#binding = true;
     const { allowCutoff = false } = request;
@@ -227,7 +234,10 @@ export class XdpSocket implements KernelSocket {
     this.#steer(wanted);
     await this.#host.programs.settled(device);
     this.#require(true, 'bind', '');
-    return { mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) };
+    return {
+      ...{ mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) },
+      ...(transmitTimestamps !== undefined && { transmitTimestamps }),
+    };
   }
 
   /**
@@ -265,13 +275,13 @@ export class XdpSocket implements KernelSocket {
   }
 
   /** Descriptor of a bound socket of the same device that has registered the same memory. */
-  #registrationToShare({ device, memory, mode, segments, checksums }: BindFacts): number | undefined {
+  #registrationToShare({ device, memory, mode, segments, metadata }: BindFacts): number | undefined {
     for (const socket of this.#host.sockets) {
       const bound = socket.#bound;
       const theirs = socket.#memory;
       if (bound === undefined || theirs === undefined) continue;
       if (bound.device.index !== device.index || bound.mode !== mode || bound.segments !== segments) continue;
-      if (socket.#checksums !== checksums) continue;
+      if (!sameMetadata(socket.#metadata, metadata)) continue;
       if (theirs.base !== memory.base || theirs.frames !== memory.frames) continue;
       if (theirs.frameSize === memory.frameSize && theirs.headroom === memory.headroom) return socket.descriptor;
     }

@@ -8,7 +8,7 @@ export const PACKET_CONTINUES = 1;
  * tp_snaplen below tp_len); `PacketBatch.originalSize` says how long it was. Sending such an entry sends what is here.
  */
 export const PACKET_TRUNCATED = 2;
-/** Flag of a batch entry: metadata for sending lies in front of the packet. Set by `PacketSocket.requestChecksum`. */
+/** Flag of a batch entry: metadata for sending lies in front of the packet. Set by `PacketSocket.requestChecksum`, `requestTimestamp` and `requestLaunchTime`. */
 export const PACKET_METADATA = 4;
 /**
  * Flag of a received entry (V2 and V3 on Linux: TP_STATUS_CSUMNOTREADY): a TCP, UDP or SCTP checksum is not filled in yet, because the
@@ -41,7 +41,10 @@ export class PacketBatch {
   readonly originalSize: Int32Array;
   /** After `completions`: {@link OUTCOME_SENT}, {@link OUTCOME_UNKNOWN} or an errno. */
   readonly outcome: Int32Array;
-  /** When the packet was received, in whole seconds since 1970; only after receiving from V2 and V3, whose rings tell. */
+  /**
+   * When the packet was received, in whole seconds since 1970; only after receiving from V2 and V3, whose rings tell. After
+   * `completions`: when it was sent, where that was asked for (`PacketSocket.requestTimestamp`), else 0.
+   */
   readonly seconds: Uint32Array;
   /** The rest of that time in nanoseconds, 0 to 999,999,999. */
   readonly nanoseconds: Uint32Array;

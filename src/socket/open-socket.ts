@@ -11,6 +11,7 @@ import type {
   PacketVersion,
   RingRequest,
   SocketMaps,
+  TransmitMetadata,
 } from '../kernel/contract.js';
 import { checkLink } from '../kernel/foreign-link.js';
 import { checkBoolean, checkChoice, checkOptionNames } from '../options.js';
@@ -71,6 +72,17 @@ export interface OpenSocketOptions {
    * `socket.requestChecksum`. Default false; refuses modes that cannot.
    */
   readonly transmitChecksums?: boolean;
+  /**
+   * Linux from 6.8, AF_XDP: tells when packets were sent, each asked for by `socket.requestTimestamp`, in the `seconds` and `nanoseconds`
+   * of `completions` (so `outcomes` must be set). Whose clock that is says `socket.transmitTimestamps`. Default false; refuses modes that
+   * cannot.
+   */
+  readonly transmitTimestamps?: boolean;
+  /**
+   * Linux from 6.14, AF_XDP on devices with launch times (igc, stmmac): packets leave at the time that `socket.requestLaunchTime` says.
+   * Default false; refuses devices that cannot.
+   */
+  readonly launchTimes?: boolean;
   /**
    * Linux, AF_XDP: has the kernel poll the device in this socket's kicks and waits (Q7). Refuses modes that cannot; what was
    * granted is `socket.busyPoll`.
@@ -190,6 +202,8 @@ const OPTIONS: Readonly<Record<keyof OpenSocketOptions, true>> = {
   segments: true,
   allowCutoff: true,
   transmitChecksums: true,
+  transmitTimestamps: true,
+  launchTimes: true,
   busyPoll: true,
   promiscuous: true,
   bypassQueueing: true,
@@ -202,7 +216,17 @@ function checkOptions(options: OpenSocketOptions): void {
   checkOptionNames('openSocket', options, Object.keys(OPTIONS));
   const { kernel, onDowngrade, buffer } = options;
   const switches = ['exclusive', 'outcomes', 'segments', 'promiscuous', 'bypassQueueing', 'ignoreOutgoing'] as const;
-  for (const name of [...switches, 'allowCutoff', 'transmitChecksums'] as const) checkBoolean(name, options[name]);
+  const requests = ['transmitChecksums', 'transmitTimestamps', 'launchTimes'] as const;
+  for (const name of [...switches, ...requests, 'allowCutoff'] as const) checkBoolean(name, options[name]);
+  if (options.transmitTimestamps && !options.outcomes) {
+    throw new PacketError(
+      'INVALID_OPTION',
+      'transmitTimestamps: only `completions` tells them, and outcomes is not set',
+      {
+        remedy: 'outcomes: true',
+      },
+    );
+  }
   if (typeof kernel?.socket !== 'function') {
     throw new PacketError('INVALID_OPTION', `kernel: ${String(kernel)} is not a kernel`, {
       remedy: 'make one with new SoftKernel(), or leave the option out for the Linux kernel',
@@ -304,7 +328,7 @@ async function openInMode(
       const { base, frames, frameSize, headroom } = buffer;
       await kernelSocket.registerMemory({ base, frames, frameSize, headroom });
     }
-    if (options.transmitChecksums) await startChecksums(kernelSocket, mode, options);
+    await startTransmitMetadata(kernelSocket, mode, options);
     await kernelSocket.createRings(request);
     const busyPoll = await startBusyPoll(kernelSocket, mode, options);
     const maps = await kernelSocket.map();
@@ -334,7 +358,7 @@ async function openInMode(
       rings: checked(rings, maps, version, buffer, options),
       buffer,
       ownsBuffer,
-      transmitChecksums: options.transmitChecksums ?? false,
+      metadata: transmitMetadata(options),
       onClose,
     });
   } catch (error) {
@@ -346,13 +370,29 @@ async function openInMode(
   }
 }
 
-async function startChecksums(kernelSocket: KernelSocket, mode: Mode, { kernel }: OpenSocketOptions): Promise<void> {
-  if (kernelSocket.fillInChecksums !== undefined) return kernelSocket.fillInChecksums();
-  throw new PacketError(
-    'MODE_UNSUPPORTED',
-    `transmitChecksums: the ${kernel.name} kernel fills in no checksums in mode ${mode}`,
-    { remedy: 'compute them in the program, and leave the option out' },
-  );
+function transmitMetadata(options: OpenSocketOptions): TransmitMetadata {
+  const { transmitChecksums = false, transmitTimestamps = false, launchTimes = false } = options;
+  return { checksums: transmitChecksums, timestamps: transmitTimestamps, launchTimes };
+}
+
+async function startTransmitMetadata(
+  kernelSocket: KernelSocket,
+  mode: Mode,
+  options: OpenSocketOptions,
+): Promise<void> {
+  const wanted = transmitMetadata(options);
+  const refusals = [
+    ['transmitChecksums', wanted.checksums, 'fills in no checksums', 'compute them in the program'],
+    ['transmitTimestamps', wanted.timestamps, 'does not tell when packets were sent', 'take the time of `send`'],
+    ['launchTimes', wanted.launchTimes, 'has no launch times', 'send each packet when its time has come'],
+  ] as const;
+  const asked = refusals.find(([, wish]) => wish);
+  if (asked === undefined) return;
+  if (kernelSocket.transmitMetadata !== undefined) return kernelSocket.transmitMetadata(wanted);
+  const [option, , lack, instead] = asked;
+  throw new PacketError('MODE_UNSUPPORTED', `${option}: the ${options.kernel.name} kernel ${lack} in mode ${mode}`, {
+    remedy: `${instead}, and leave the option out`,
+  });
 }
 
 async function startBusyPoll(
@@ -430,15 +470,15 @@ function makeRings(
   maps: SocketMaps,
   kicker: KernelSocket,
   buffer: PacketBuffer,
-  { outcomes = false, transmitChecksums = false }: OpenSocketOptions,
+  options: OpenSocketOptions,
   request: RingRequest,
 ): SocketRings {
-  const parts = { maps, kicker, buffer, outcomes };
+  const parts = { maps, kicker, buffer, outcomes: options.outcomes ?? false };
   switch (version) {
     case 'v4':
       return new V4Rings(parts);
     case 'xdp':
-      return new XdpRings({ ...parts, transmitMetadata: transmitChecksums });
+      return new XdpRings({ ...parts, transmitMetadata: Object.values(transmitMetadata(options)).includes(true) });
     case 'v3':
       return new V3Rings({ ...parts, request });
     case 'v2':

@@ -1,12 +1,13 @@
 import { PacketError } from '../errors.js';
-import type { Binding, BusyPoll, DropPlace, Kernel, KernelSocket, Mode } from '../kernel/contract.js';
+import type { Binding, BusyPoll, DropPlace, Kernel, KernelSocket, Mode, TransmitMetadata } from '../kernel/contract.js';
 import { eventLoop, eventLoopIsDue } from '../kernel/event-loop.js';
 import { checkOptionNames } from '../options.js';
 import type { PacketBuffer } from '../packet-buffer/packet-buffer.js';
 import { OwnershipChecker } from '../ring/ownership-checker.js';
 import { PACKET_CHECKSUM_NOT_READY, PACKET_TRUNCATED, PacketBatch } from '../ring/packet-batch.js';
 import type { RingCounters, SocketRings } from '../ring/socket-rings.js';
-import { requestChecksum } from '../ring/xdp/transmit-metadata.js';
+import { requestChecksum, requestLaunchTime, requestTimestamp } from '../ring/xdp/transmit-metadata.js';
+import { TransmitTimestamps } from '../ring/xdp/transmit-timestamps.js';
 import type { Receive } from '../steering/rules.js';
 import { checkWaitOptions, type SocketWaitOptions } from './wait-options.js';
 
@@ -97,12 +98,18 @@ export class PacketSocket {
   readonly largestPacket: number;
   /** Busy polling as it was granted; undefined where it was not asked for. */
   readonly busyPoll: BusyPoll | undefined;
+  /**
+   * Where the times of sent packets come from: `device`, its clock as the packet left; or `kernel`, its clock (TAI) as it let go of the
+   * packet's copy, which is when the device was done with it. Undefined where they were not asked for.
+   */
+  readonly transmitTimestamps: 'device' | 'kernel' | undefined;
   /** The user side of its rings, with their `counters`. */
   readonly rings: SocketRings;
   readonly #kernelSocket: KernelSocket;
   readonly #ownsBuffer: boolean;
   readonly #onClose: (() => Promise<void>) | undefined;
-  readonly #transmitChecksums: boolean;
+  readonly #metadata: TransmitMetadata;
+  readonly #timestamps: TransmitTimestamps | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
   readonly #readable = (): boolean => this.#closed || this.rings.readable();
@@ -120,7 +127,7 @@ export class PacketSocket {
     rings: SocketRings;
     buffer: PacketBuffer;
     ownsBuffer: boolean;
-    transmitChecksums: boolean;
+    metadata: TransmitMetadata;
     onClose: (() => Promise<void>) | undefined;
   }) {
     const { kernel, binding } = parts;
@@ -135,7 +142,9 @@ export class PacketSocket {
     this.rings = parts.rings;
     this.#kernelSocket = parts.kernelSocket;
     this.#ownsBuffer = parts.ownsBuffer;
-    this.#transmitChecksums = parts.transmitChecksums;
+    this.#metadata = parts.metadata;
+    this.#timestamps = parts.metadata.timestamps ? new TransmitTimestamps(parts.buffer) : undefined;
+    this.transmitTimestamps = binding.transmitTimestamps;
     this.#onClose = parts.onClose;
   }
 
@@ -187,7 +196,13 @@ export class PacketSocket {
 
   /** See {@link SocketRings.send}. */
   send(batch: PacketBatch): number {
-    return this.#closed ? 0 : this.rings.send(batch);
+    if (this.#closed) return 0;
+    const timestamps = this.#timestamps;
+    if (timestamps === undefined) return this.rings.send(batch);
+    timestamps.posting(batch);
+    const sent = this.rings.send(batch);
+    timestamps.left(batch);
+    return sent;
   }
 
   /**
@@ -200,12 +215,39 @@ export class PacketSocket {
    * @returns whether it was asked for; false when the socket was opened without, there is no room in front, or the field is outside
    */
   requestChecksum(batch: PacketBatch, index: number, start: number, field: number): boolean {
-    return this.#transmitChecksums && requestChecksum(this.buffer, batch, index, start, field);
+    return this.#metadata.checksums && requestChecksum(this.buffer, batch, index, start, field);
+  }
+
+  /**
+   * Asks when a packet that is about to be sent here is sent, on a socket opened with `transmitTimestamps`: `completions` says, in the
+   * batch's `seconds` and `nanoseconds`, by the clock that `transmitTimestamps` names. Of a packet of several frames the first one asks.
+   *
+   * @param index the packet's entry in the batch
+   * @returns whether it was asked for; false when the socket was opened without, or there is no room in front (24 bytes)
+   */
+  requestTimestamp(batch: PacketBatch, index: number): boolean {
+    return this.#metadata.timestamps && requestTimestamp(this.buffer, batch, index);
+  }
+
+  /**
+   * Asks the device to send a packet at a time of its own clock, on a socket opened with `launchTimes`. The kernel converts no clocks and
+   * changes no order; the device must have been set up for it (on Linux by `tc`, qdisc etf with offload).
+   *
+   * @param index the packet's entry in the batch
+   * @param seconds whole ones since the clock's beginning, from 0 to 2^32 - 1
+   * @param nanoseconds from 0 to 999,999,999
+   * @returns whether it was asked for; false when the socket was opened without, there is no room in front (24 bytes), or no such time
+   */
+  requestLaunchTime(batch: PacketBatch, index: number, seconds: number, nanoseconds: number): boolean {
+    return this.#metadata.launchTimes && requestLaunchTime(this.buffer, batch, index, seconds, nanoseconds);
   }
 
   /** See {@link SocketRings.completions}. */
   completions(batch: PacketBatch): number {
-    return this.#closed ? 0 : this.rings.completions(batch);
+    if (this.#closed) return 0;
+    const count = this.rings.completions(batch);
+    this.#timestamps?.completed(batch);
+    return count;
   }
 
   /** Whether sending this batch here moves its frames rather than copying them (I5). */

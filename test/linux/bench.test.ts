@@ -69,7 +69,14 @@ test('the C program and the tools take part, or say why not', options, async () 
   const { status, stdout, stderr } = await tp4('bench', 'linux', ...args);
   assert.equal(status, 0, stderr);
   const { peers } = JSON.parse(stdout) as LinuxReport;
-  assert.deepEqual(Object.keys(peers!.versions).sort(), ['C', 'dpdk-testpmd', 'tcpdump', 'xdp-bench', 'xdpsock']);
+  assert.deepEqual(Object.keys(peers!.versions).sort(), [
+    'C',
+    'dpdk-testpmd',
+    'dpdk-testpmd v2',
+    'tcpdump',
+    'xdp-bench',
+    'xdpsock',
+  ]);
   for (const [name, version] of Object.entries(peers!.versions)) {
     const rows = [...peers!.results, ...peers!.refused].filter(({ peer }) => peer === name);
     assert.equal(rows.length, version.startsWith('absent: ') ? 0 : 1, `${name}: ${version}`);

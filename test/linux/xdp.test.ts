@@ -29,6 +29,7 @@ test('all queues of an interface are opened at once, on one thread or a thread e
 test('a packet buffer is handed to a child process', { skip }, () => runInside(inside('shared-buffer'), { queues: 2 }));
 test('AF_XDP sockets cut off no ssh session', { skip }, () => runInside(inside('guard')));
 test('AF_XDP sockets survive the end of their namespaces', { skip }, () => runInside(inside('namespace')));
+test('AF_XDP tells when packets were sent', { skip }, () => runInside(inside('transmit-times')));
 test('AF_XDP fills in checksums of sent packets', { skip }, () => runInside(inside('checksums')));
 
 test('no namespace of this process is left', { skip }, () => {

@@ -20,6 +20,23 @@ export interface Tool {
 const TESTPMD: Readonly<Record<ProgramName, string>> = { rxdrop: 'rxonly', txpush: 'txonly', l2fwd: 'macswap' };
 const XDPSOCK: Readonly<Record<ProgramName, string>> = { rxdrop: '--rxdrop', txpush: '--txonly', l2fwd: '--l2fwd' };
 
+/** DPDK's forwarding program, over one of its drivers that need no card of their own. */
+function testpmd(name: string, driver: string, beside: Mode, remark: string): Tool {
+  return {
+    ...{ name, version: ['dpdk-testpmd', '--version'], beside, remark },
+    command(program, interfaceName, cpu) {
+      // One core for the command line, which sleeps, and the same one for the packets, as different lcores.
+      const cores = ['--lcores', `(0,1)@${Math.max(0, cpu)}`];
+      const device = ['--no-pci', '--no-huge', '-m', '256', '--vdev', `${driver},iface=${interfaceName}`];
+      const mode = ['--auto-start', `--forward-mode=${TESTPMD[program]}`, '--total-num-mbufs=16384'];
+      return ['dpdk-testpmd', ...cores, ...device, '--', ...mode];
+    },
+    share(output) {
+      return part(count(output, /RX-packets: (\d+)/), count(output, /RX-dropped: (\d+)/));
+    },
+  };
+}
+
 /** Those that are looked for. */
 export const TOOLS: readonly Tool[] = [
   {
@@ -52,21 +69,8 @@ export const TOOLS: readonly Tool[] = [
     command: (program, name) => ['xdpsock', XDPSOCK[program], '-i', name, '-q', '0', '-c', '-N', '-m'],
     share: () => 1,
   },
-  {
-    name: 'dpdk-testpmd',
-    version: ['dpdk-testpmd', '--version'],
-    beside: 'xdp-copy',
-    remark: 'through its AF_XDP driver',
-    command(program, name, cpu) {
-      // One core for the command line, which sleeps, and the same one for the packets, as different lcores.
-      const cores = cpu < 0 ? ['--lcores', '(0,1)@0'] : ['--lcores', `(0,1)@${cpu}`];
-      const device = ['--no-pci', '--no-huge', '-m', '256', '--vdev', `net_af_xdp0,iface=${name}`];
-      return ['dpdk-testpmd', ...cores, ...device, '--', '--auto-start', `--forward-mode=${TESTPMD[program]}`];
-    },
-    share(output) {
-      return part(count(output, /RX-packets: (\d+)/), count(output, /RX-dropped: (\d+)/));
-    },
-  },
+  testpmd('dpdk-testpmd', 'net_af_xdp0', 'xdp-copy', 'through its AF_XDP driver'),
+  testpmd('dpdk-testpmd v2', 'net_af_packet0', 'v2', 'through its AF_PACKET driver, which has V2 rings'),
 ];
 
 /** The first number that a pattern finds; 0 without one. */

@@ -9,7 +9,7 @@ const SOCKET_METHODS: ReadonlySet<string> = new Set([
     'registerMemory',
     'createRings',
     'busyPoll',
-    'fillInChecksums',
+    'transmitMetadata',
     'map',
     'bind',
     'steer',
@@ -59,8 +59,8 @@ export class KernelService {
     this.#last = socket;
     this.#counted = undefined;
     const busyPoll = socket.busyPoll !== undefined;
-    const fillInChecksums = socket.fillInChecksums !== undefined;
-    return { id, version: socket.version, busyPoll, fillInChecksums } satisfies SocketAnswer;
+    const transmitMetadata = socket.transmitMetadata !== undefined;
+    return { id, version: socket.version, busyPoll, transmitMetadata } satisfies SocketAnswer;
   }
 
   async #call(id: number, method: string, args: readonly unknown[]): Promise<unknown> {

@@ -52,7 +52,7 @@ export interface SocketAnswer {
   readonly id: number;
   readonly version: PacketVersion;
   readonly busyPoll: boolean;
-  readonly fillInChecksums: boolean;
+  readonly transmitMetadata: boolean;
 }
 export interface MapAnswer {
   readonly maps: SocketMaps;

@@ -17,6 +17,7 @@ import type {
   PacketVersion,
   RingRequest,
   SocketMaps,
+  TransmitMetadata,
   WaitOptions,
 } from '../../kernel/contract.js';
 import { ThreadDataPath, type ThreadDataPathShare } from '../../soft-kernel/thread/thread-data-path.js';
@@ -62,19 +63,19 @@ export class RemoteKernel implements Kernel {
 class RemoteSocket implements KernelSocket {
   readonly version: PacketVersion;
   readonly busyPoll?: (request: BusyPollRequest) => Promise<BusyPoll>;
-  readonly fillInChecksums?: () => Promise<void>;
+  readonly transmitMetadata?: (wanted: TransmitMetadata) => Promise<void>;
   readonly #id: number;
   #path: LocalDataPath | undefined;
 
   constructor(
     private readonly arena: Arena,
     private readonly call: RemoteCall,
-    { id, version, busyPoll, fillInChecksums }: SocketAnswer,
+    { id, version, busyPoll, transmitMetadata }: SocketAnswer,
     private readonly stopping: () => boolean,
   ) {
     this.#id = id;
     this.version = version;
-    if (fillInChecksums) this.fillInChecksums = () => this.call(id, 'fillInChecksums');
+    if (transmitMetadata) this.transmitMetadata = (wanted) => this.call(id, 'transmitMetadata', wanted);
     if (busyPoll) this.busyPoll = (request) => this.call(id, 'busyPoll', request);
   }
 

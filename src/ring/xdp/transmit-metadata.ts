@@ -2,12 +2,47 @@ import type { PacketBuffer } from '../../packet-buffer/packet-buffer.js';
 import { PACKET_METADATA, type PacketBatch } from '../packet-batch.js';
 import { TRANSMIT_METADATA_BYTES } from './layout.js';
 
-/** Bit of the metadata's first word: fill in a checksum (XDP_TXMD_FLAGS_CHECKSUM). */
+// Metadata in front of a packet that is to be sent (linux/if_xdp.h, struct xsk_tx_metadata; native byte order):
+//
+//   byte 0          8               16
+//     [ flags | start, field  | launch time ]   as the packet is posted: 64-bit flags, twice 16 bits, 64-bit nanoseconds
+//     [       | time sent     |             ]   as the frame has come back: 64-bit nanoseconds
+//
+// Words of it.
+const FLAGS = 0;
+const CHECKSUM_AT = 2;
+const TIME_SENT = 2;
+const LAUNCH_TIME = 4;
+
+// Bits of its flags: XDP_TXMD_FLAGS_TIMESTAMP, _CHECKSUM and, since Linux 6.14, _LAUNCH_TIME.
+const TIMESTAMP = 1 << 0;
 const CHECKSUM = 1 << 1;
+const LAUNCH = 1 << 2;
+
+const NANOSECONDS_PER_SECOND = 1e9;
+const LOW = 2 ** 32;
+
+/** Word index of the metadata in front of a packet; 0 when the packet leaves no room for it: it starts less than 24 bytes behind its frame's start. */
+function metadataWord(buffer: PacketBuffer, at: number): number {
+  const inFrame = at & (buffer.frameSize - 1);
+  if (!buffer.contains(at) || inFrame < TRANSMIT_METADATA_BYTES || (at & 3) !== 0) return 0;
+  return (at - TRANSMIT_METADATA_BYTES) >> 2;
+}
+
+/** Adds a request to a packet's metadata, or makes it the first one, and marks the batch entry. @returns the metadata's word; 0 without room */
+function request(buffer: PacketBuffer, batch: PacketBatch, index: number, flag: number): number {
+  const word = metadataWord(buffer, batch.offset[index]!);
+  if (word === 0) return 0;
+  const { i32 } = buffer.arena;
+  const marked = (batch.flags[index]! & PACKET_METADATA) !== 0;
+  i32[word + FLAGS] = (marked ? i32[word + FLAGS]! : 0) | flag;
+  i32[word + FLAGS + 1] = 0;
+  batch.flags[index] = batch.flags[index]! | PACKET_METADATA;
+  return word;
+}
 
 /**
- * Writes metadata in front of a packet that is to be sent, which asks for a checksum (linux/if_xdp.h, struct xsk_tx_metadata: 64-bit flags,
- * then 16-bit start and offset, native byte order), and marks the batch entry.
+ * Asks for a checksum.
  *
  * @param start bytes from the packet's first to where summing starts, up to the packet's end
  * @param field bytes from there to the 16-bit checksum field, which holds what is to be summed in addition (a pseudo header)
@@ -21,14 +56,61 @@ export function requestChecksum(
   start: number,
   field: number,
 ): boolean {
-  const at = batch.offset[index]!;
-  const inFrame = at & (buffer.frameSize - 1);
-  if (!buffer.contains(at) || inFrame < TRANSMIT_METADATA_BYTES || (at & 3) !== 0) return false;
   if (start < 0 || field < 0 || start + field + 2 > batch.size[index]!) return false;
-  const word = (at - TRANSMIT_METADATA_BYTES) >> 2;
-  buffer.arena.i32[word] = CHECKSUM;
-  buffer.arena.i32[word + 1] = 0;
-  buffer.arena.i32[word + 2] = start | (field << 16);
-  batch.flags[index] = batch.flags[index]! | PACKET_METADATA;
+  const word = request(buffer, batch, index, CHECKSUM);
+  if (word !== 0) buffer.arena.i32[word + CHECKSUM_AT] = start | (field << 16);
+  return word !== 0;
+}
+
+/** Asks when the packet is sent. @returns false when the packet leaves no room for it */
+export function requestTimestamp(buffer: PacketBuffer, batch: PacketBatch, index: number): boolean {
+  return request(buffer, batch, index, TIMESTAMP) !== 0;
+}
+
+/**
+ * Asks the device to send the packet at a time of its clock.
+ *
+ * @param seconds whole ones, from 0 to 2^32 - 1
+ * @param nanoseconds from 0 to 999,999,999
+ * @returns false when the packet leaves no room for it, or there is no such time
+ */
+export function requestLaunchTime(
+  buffer: PacketBuffer,
+  batch: PacketBatch,
+  index: number,
+  seconds: number,
+  nanoseconds: number,
+): boolean {
+  if (seconds >>> 0 !== seconds || !(nanoseconds >= 0 && nanoseconds < NANOSECONDS_PER_SECOND)) return false;
+  const word = request(buffer, batch, index, LAUNCH);
+  if (word === 0) return false;
+  // In two halves of the seconds, so that every product is exact.
+  const upper = (seconds >>> 16) * NANOSECONDS_PER_SECOND;
+  const lower = (seconds & 0xffff) * NANOSECONDS_PER_SECOND + Math.floor(nanoseconds);
+  const low = (upper % 65536) * 65536 + (lower % LOW);
+  const { i32 } = buffer.arena;
+  i32[word + LAUNCH_TIME] = (low % LOW) | 0;
+  i32[word + LAUNCH_TIME + 1] = (Math.floor(upper / 65536) + Math.floor(lower / LOW) + Math.floor(low / LOW)) | 0;
   return true;
+}
+
+/** Whether the packet asks when it is sent. */
+export function asksForTimestamp(buffer: PacketBuffer, batch: PacketBatch, index: number): boolean {
+  if ((batch.flags[index]! & PACKET_METADATA) === 0) return false;
+  const word = metadataWord(buffer, batch.offset[index]!);
+  return word !== 0 && (buffer.arena.i32[word + FLAGS]! & TIMESTAMP) !== 0;
+}
+
+/** Reads when a packet was sent that has asked for it, into the batch's columns. */
+export function readTimestamp(buffer: PacketBuffer, batch: PacketBatch, index: number): void {
+  const { i32 } = buffer.arena;
+  const word = metadataWord(buffer, batch.offset[index]!) + TIME_SENT;
+  const low = i32[word]! >>> 0;
+  const high = i32[word + 1]! >>> 0;
+  // Long division by 10^9, 16 bits at a time.
+  const upper = (high % NANOSECONDS_PER_SECOND) * 65536 + (low >>> 16);
+  const lower = (upper % NANOSECONDS_PER_SECOND) * 65536 + (low & 0xffff);
+  const quotient = Math.floor(upper / NANOSECONDS_PER_SECOND) * 65536 + Math.floor(lower / NANOSECONDS_PER_SECOND);
+  batch.seconds[index] = Math.floor(high / NANOSECONDS_PER_SECOND) * LOW + quotient;
+  batch.nanoseconds[index] = lower % NANOSECONDS_PER_SECOND;
 }

@@ -107,7 +107,7 @@ test('where neither driver nor kernel does it, it is refused', async () => {
   await socket.registerMemory(buffer);
   await socket.createRings({ receive: 0, transmit: 64 });
   await socket.map();
-  await socket.fillInChecksums();
+  await socket.transmitMetadata({ checksums: true, timestamps: false, launchTimes: false });
   await assert.rejects(socket.bind({ interface: name, mode: 'xdp-zc', receive: 'none', segments: false }), {
     code: 'MODE_UNSUPPORTED',
     message: /veth fills in no checksums/,
