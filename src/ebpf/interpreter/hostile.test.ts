@@ -47,7 +47,7 @@ function hostileInstruction(random: Random, maps: number, targets: readonly numb
   const immediate = random.pick([0, 1, -1, 8, 16, 32, 64, -(2 ** 31), 2 ** 31 - 1, random.word() | 0, ...targets]);
   const offset = random.pick([0, 0, 0, 1, -1, -8, 32767, -32768, random.between(-20, 20)]);
   const [destination, source] = [random.below(11), random.below(11)];
-  switch (random.below(6)) {
+  switch (random.below(7)) {
     case 0:
       return [instruction(op.BPF_JMP | op.BPF_CALL, { immediate: random.pick(HELPERS) })];
     case 1: {
@@ -58,6 +58,14 @@ function hostileInstruction(random: Random, maps: number, targets: readonly numb
       return [instruction(op.BPF_JMP | op.BPF_CALL, { source: 1, immediate: random.between(-slot - 1, length) })];
     case 3:
       return [instruction(0xbf, { destination: random.between(1, 5), source: random.pick([10, 6, 1, 2]) })];
+    case 4: {
+      // A store about the end of something.
+      const address = random.pick(targets) + random.between(-8, 8);
+      return [
+        instruction(0xb7, { destination: 1, immediate: address }),
+        instruction(random.pick([0x62, 0x6a, 0x72, 0x7a]), { destination: 1, immediate: -1 }),
+      ];
+    }
     default:
       return [instruction(random.pick(OPCODES), { destination, source, offset, immediate })];
   }
