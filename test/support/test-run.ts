@@ -8,6 +8,8 @@ export class XdpTestRun {
   readonly #calls: SystemCalls;
   /** A packet lies at the front; the kernel reads as much as the request says. */
   readonly #packet = new Struct(2048);
+  /** What the program has made of it. */
+  readonly #result = new Struct(2048);
   readonly #context = new Struct(24); // struct xdp_md
   readonly #request = new Struct(80);
 
@@ -15,6 +17,7 @@ export class XdpTestRun {
     this.#calls = calls;
     this.#request
       .pointer(16, this.#packet, calls.address(this.#packet))
+      .pointer(24, this.#result, calls.address(this.#result))
       .u32(32, 1) // once
       .pointer(48, this.#context, calls.address(this.#context));
   }
@@ -36,10 +39,15 @@ export class XdpTestRun {
       .u32(12, from?.interfaceIndex ?? 0)
       .u32(16, from?.queue ?? 0);
     // The sizes of what comes out are the kernel's to write; what it wrote before would be a limit.
-    this.#request.u32(0, program).u32(8, packet.length).u32(12, 0);
+    this.#request.u32(0, program).u32(8, packet.length).u32(12, this.#result.length);
     this.#request.u32(40, 20).u32(44, 0); // bytes of the context, up to rx_queue_index
     const result = this.#calls.bpf(BPF_PROG_TEST_RUN, this.#request);
     if (result < 0) throw systemCallError('bpf BPF_PROG_TEST_RUN', -result, 'run the program on a packet');
     return this.#request.readU32(4);
+  }
+
+  /** The packet as the program of the last run has left it. */
+  packet(): Uint8Array {
+    return this.#result.bytes.slice(0, this.#request.readU32(12));
   }
 }

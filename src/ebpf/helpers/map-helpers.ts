@@ -1,0 +1,75 @@
+import { EFAULT, EINVAL } from '../errno.js';
+import type { Machine } from '../machine.js';
+import type { EbpfMap, MapType } from '../maps/contract.js';
+import type { Helper } from './contract.js';
+import { giveBack, pointerArgument, smallArgument } from './registers.js';
+
+/** Types whose entries programs look up and change. */
+const KEYED: readonly MapType[] = [
+  'hash',
+  'array',
+  'percpu_hash',
+  'percpu_array',
+  'lru_hash',
+  'lru_percpu_hash',
+  'lpm_trie',
+];
+
+const mapLookupElem: Helper = {
+  name: 'map_lookup_elem',
+  number: 1,
+  arguments: ['map', 'map-key'],
+  returns: 'map-value-or-null',
+  mapTypes: KEYED,
+  call(machine) {
+    const map = mapArgument(machine);
+    const key = map === undefined ? -1 : pointerArgument(machine, 2, map.definition.keySize);
+    giveBack(machine, key < 0 ? 0 : map!.lookupAt(key));
+  },
+};
+
+const mapUpdateElem: Helper = {
+  name: 'map_update_elem',
+  number: 2,
+  arguments: ['map', 'map-key', 'map-value', 'anything'],
+  returns: 'number',
+  mapTypes: KEYED,
+  call(machine) {
+    giveBack(machine, update(machine));
+  },
+};
+
+const mapDeleteElem: Helper = {
+  name: 'map_delete_elem',
+  number: 3,
+  arguments: ['map', 'map-key'],
+  returns: 'number',
+  mapTypes: KEYED,
+  call(machine) {
+    giveBack(machine, remove(machine));
+  },
+};
+
+/** Helpers for the entries of maps. */
+export const MAP_HELPERS: readonly Helper[] = [mapLookupElem, mapUpdateElem, mapDeleteElem];
+
+function update(machine: Machine): number {
+  const map = mapArgument(machine);
+  const flags = smallArgument(machine, 4);
+  if (map === undefined || flags < 0) return -EINVAL;
+  const key = pointerArgument(machine, 2, map.definition.keySize);
+  const value = pointerArgument(machine, 3, map.definition.valueSize);
+  return key < 0 || value < 0 ? -EFAULT : map.updateAt(key, value, flags);
+}
+
+function remove(machine: Machine): number {
+  const map = mapArgument(machine);
+  if (map === undefined) return -EINVAL;
+  const key = pointerArgument(machine, 2, map.definition.keySize);
+  return key < 0 ? -EFAULT : map.deleteAt(key);
+}
+
+/** The map whose handle is the first argument, or undefined. */
+export function mapArgument(machine: Machine): EbpfMap | undefined {
+  return machine.map(smallArgument(machine, 1));
+}

@@ -1,0 +1,52 @@
+import { checkInteger, PacketError } from '../../errors.js';
+import { E2BIG, EEXIST, ENOENT } from '../errno.js';
+import { BPF_ANY, BPF_EXIST, type MapDefinition } from './contract.js';
+
+/** @throws PacketError INVALID_OPTION unless key or value has its length */
+export function checkBytes({ name }: MapDefinition, what: 'key' | 'value', bytes: Uint8Array, length: number): void {
+  if (bytes.length === length) return;
+  throw new PacketError('INVALID_OPTION', `map ${name}: a ${what} of ${bytes.length} bytes`, {
+    remedy: `give ${length} bytes`,
+  });
+}
+
+/** @throws PacketError INVALID_OPTION unless they are BPF_ANY, BPF_NOEXIST or BPF_EXIST */
+export function refuseFlags(flags: number): void {
+  checkInteger('map update flags', flags, BPF_ANY, BPF_EXIST);
+}
+
+/** @throws PacketError MAP_UNSUPPORTED where nothing but the initial value may be in it */
+export function refuseFrozen({ name, frozen }: MapDefinition): void {
+  if (frozen !== true) return;
+  throw new PacketError('MAP_UNSUPPORTED', `map ${name} is frozen: its contents are constants of the program`, {
+    remedy: 'change the values in the definition, before the map is made',
+  });
+}
+
+/** What control code is told when a map refuses an entry. @param errno positive */
+export function entryError({ name, type, maxEntries }: MapDefinition, errno: number): PacketError {
+  switch (errno) {
+    case E2BIG: {
+      const isArray = type === 'array' || type === 'percpu_array' || type === 'prog_array';
+      return new PacketError('MAP_FULL', `map ${name}: ${isArray ? 'no entry has this index' : 'it is full'}`, {
+        errno,
+        remedy: `it has room for ${maxEntries} entries: make it with more`,
+      });
+    }
+    case EEXIST:
+      return new PacketError('MAP_ENTRY', `map ${name}: the key has a value already`, {
+        errno,
+        remedy: 'update with BPF_ANY or BPF_EXIST',
+      });
+    case ENOENT:
+      return new PacketError('MAP_ENTRY', `map ${name}: the key has no value`, {
+        errno,
+        remedy: 'update with BPF_ANY or BPF_NOEXIST',
+      });
+    default:
+      return new PacketError('INVALID_OPTION', `map ${name}: no entry can have this key`, {
+        errno,
+        remedy: 'give a prefix length within the bits of the key',
+      });
+  }
+}

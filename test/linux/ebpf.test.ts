@@ -1,0 +1,9 @@
+import { test } from 'node:test';
+import { reasonToSkip } from '../support/privileges.js';
+import { runInside } from '../support/run-inside.js';
+
+const skip = reasonToSkip() ?? false;
+
+test('eBPF programs do the same in the interpreter and in Linux', { skip }, () =>
+  runInside(new URL('inside/ebpf-interpreter.js', import.meta.url)),
+);

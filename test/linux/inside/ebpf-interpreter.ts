@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodeInstructions } from '../../../src/ebpf/instruction.js';
+import { SystemCalls } from '../../../src/linux-kernel/system-calls.js';
+import { loadXdpProgram } from '../../../src/linux-kernel/xdp-loading.js';
+import { EbpfRuns } from '../../support/ebpf-runs.js';
+import { Random } from '../../support/random.js';
+import { RANDOM_PROGRAM_BYTES, randomProgram } from '../../support/random-program.js';
+import { XdpTestRun } from '../../support/test-run.js';
+
+const PROGRAMS = 400;
+const PACKETS = 6;
+
+test("random programs have the kernel's results and packets in the interpreter", async () => {
+  const calls = await SystemCalls.load();
+  const runs = new EbpfRuns();
+  const kernel = new XdpTestRun(calls);
+  let different = 0;
+  for (let seed = 1; seed <= PROGRAMS; seed++) {
+    const random = new Random(seed);
+    const program = randomProgram(random, random.between(5, 80));
+    const executable = runs.prepare(program);
+    const descriptor = loadXdpProgram(calls, program, false);
+    try {
+      for (let i = 0; i < PACKETS; i++) {
+        const packet = new Uint8Array(random.pick([RANDOM_PROGRAM_BYTES - 1, RANDOM_PROGRAM_BYTES, 200]));
+        random.fill(packet, 0, packet.length);
+        const text = `seed ${seed}, packet ${i}: ${Buffer.from(encodeInstructions(program)).toString('hex')}`;
+        const ours = runs.run(executable, packet);
+        assert.equal(ours.fault, 0, text);
+        assert.equal(ours.verdict >>> 0, kernel.verdict(descriptor, packet) >>> 0, text);
+        assert.deepEqual(Buffer.from(ours.packet), Buffer.from(kernel.packet()), text);
+        if (Buffer.compare(ours.packet, packet) !== 0) different++;
+      }
+    } finally {
+      calls.close(descriptor);
+    }
+  }
+  assert.ok(different > PROGRAMS, 'the programs change packets');
+});
