@@ -13,7 +13,7 @@ const ALLOWED = {
   arena: ['errors'],
   ebpf: ['errors', 'options', 'arena'],
   steering: ['errors', 'packet', 'ebpf'],
-  kernel: ['errors', 'arena', 'steering'],
+  kernel: ['errors', 'arena', 'ebpf', 'steering'],
   'packet-buffer': ['errors', 'options', 'arena', 'kernel'],
   'packet-array': ['errors'],
   ring: ['errors', 'arena', 'kernel', 'packet', 'packet-array', 'packet-buffer'],
