@@ -1,16 +1,17 @@
-import type { Region } from '../arena/arena.js';
 import type { Direction, SocketMaps } from '../kernel/contract.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import type { FrameSender, PacketBuffer } from '../packet-buffer/packet-buffer.js';
-import { PACKET_CONTINUES, PACKET_METADATA, PacketBatch } from './packet-batch.js';
-import { EINVAL, EMSGSIZE, RefusedPackets } from './refused-packets.js';
+import { CopyingSend } from './copying-send.js';
+import { PACKET_CONTINUES, PACKET_METADATA, type PacketBatch } from './packet-batch.js';
+import { wholePackets } from './packet-parts.js';
+import { RefusedPackets } from './refused-packets.js';
 import { type PacketOrigin, RingCounters, type SocketRings } from './socket-rings.js';
 
 /** Bit 0 of a wake word: the kernel sleeps and wants a kick (XDP_RING_NEED_WAKEUP). */
 export const NEED_WAKEUP = 1;
 
-/** Most packets that one copying send moves: what fits the list in one page (12 bytes each). */
-const COPY_BATCH = 256;
+/** Most frames that go between ring and pool at once. */
+const POOL_BATCH = 256;
 /** Frames that a receive ring may lack before it is filled up from the pool; a quarter of it where that is less. */
 const REFILL_FRAMES = 128;
 
@@ -63,10 +64,8 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   readonly #frameMask: number;
   readonly #frameSize: number;
   /** Frames on their way between ring and pool. */
-  protected readonly frames: Int32Array = new Int32Array(COPY_BATCH);
-  /** For copying sends; allocated beforehand, because the data path must not fail. Untouched it costs address space only. */
-  readonly #copyList: Region;
-  #originals: PacketBatch | undefined;
+  protected readonly frames: Int32Array = new Int32Array(POOL_BATCH);
+  readonly #copying: CopyingSend;
   /** With outcomes: packets that can never be sent, until `completions`. */
   readonly #refused: RefusedPackets | undefined;
   /** How many of the entries that `takeReceived` took last continue in the next one. */
@@ -96,7 +95,15 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     this.#mostParts = Math.min(MOST_PARTS, this.#transmitEntries);
     this.#frameMask = buffer.frameMask;
     this.#frameSize = buffer.frameSize;
-    this.#copyList = buffer.arena.allocate(COPY_BATCH * 12);
+    this.#copying = new CopyingSend({
+      ...{
+        buffer,
+        counters: this.counters,
+        refused: this.#refused,
+        metadata: this.metadata,
+        mostParts: this.#mostParts,
+      },
+    });
     if (this.#transmitEntries > 0 && !outcomes) buffer.addSender(this);
   }
 
@@ -148,7 +155,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
   /** Posts free frames until the ring is full or the pool is empty. */
   #fill(): void {
     for (;;) {
-      const wanted = Math.min(this.emptyRoom(), COPY_BATCH);
+      const wanted = Math.min(this.emptyRoom(), POOL_BATCH);
       if (wanted === 0) return;
       const count = this.buffer.pool.take(this.frames, 0, wanted, 'receive');
       if (count > 0) this.postEmpty(this.frames, 0, count);
@@ -179,9 +186,9 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     const receiveBytes = this.#receiveBytes;
     let foreign = 0;
     for (let from = 0; from < batch.length; ) {
-      const limit = Math.min(batch.length - from, COPY_BATCH);
+      const limit = Math.min(batch.length - from, POOL_BATCH);
       let count = 0;
-      let spare = COPY_BATCH; // from here on: frames for sending, which would be missing there if they were posted
+      let spare = POOL_BATCH; // from here on: frames for sending, which would be missing there if they were posted
       for (let i = from; i < from + limit; i++) {
         const at = offset[i]!;
         const within = (at - base) >>> 0;
@@ -193,7 +200,7 @@ export abstract class FrameRings implements SocketRings, FrameSender {
       const posted = Math.min(count, this.#postable());
       if (posted > 0) this.postEmpty(frames, 0, posted);
       if (posted < count) this.buffer.pool.give(frames, posted, count - posted);
-      if (spare < COPY_BATCH) this.buffer.pool.give(frames, spare, COPY_BATCH - spare);
+      if (spare < POOL_BATCH) this.buffer.pool.give(frames, spare, POOL_BATCH - spare);
     }
     this.#releaseForeign(batch, foreign);
   }
@@ -298,13 +305,13 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     if (this.outcomes) return 0;
     let total = 0;
     for (;;) {
-      const count = this.#takeBack(this.frames, COPY_BATCH);
+      const count = this.#takeBack(this.frames, POOL_BATCH);
       if (count === 0) return total;
       // What is forwarded comes back here, and is missed in the receive ring.
       if (count <= this.#postable() && this.#allForReceiving(this.frames, count)) this.postEmpty(this.frames, 0, count);
       else this.buffer.pool.give(this.frames, 0, count);
       total += count;
-      if (count < COPY_BATCH) return total;
+      if (count < POOL_BATCH) return total;
     }
   }
 
@@ -349,119 +356,18 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     return packet === 0 ? packets : 0;
   }
 
-  /** The slow way: copies packets of other origin into frames of the buffer, gives back what can never be sent. */
+  /** The slow way: packets of other origin are copied, and those that can never be sent taken out. */
   #sendOneByOne(batch: PacketBatch, limit: number): number {
-    const { offset, size, flags, origin } = batch;
-    const { arena } = this.buffer;
-    this.#originals ??= new PacketBatch(COPY_BATCH);
-    const originals = this.#originals;
-    const list = this.#copyList.offset >> 2;
-    const count = limit < COPY_BATCH ? limit : wholePackets(batch, COPY_BATCH) || COPY_BATCH;
-    let copies = 0;
-    let taken = 0;
-    let kept = 0;
     const { counters } = this;
-    originals.length = 0;
-    while (taken < count) {
-      let parts = 1;
-      while (taken + parts < count && (flags[taken + parts - 1]! & PACKET_CONTINUES) !== 0) parts++;
-      flags[taken + parts - 1] = flags[taken + parts - 1]! & ~PACKET_CONTINUES; // nothing follows it in this batch
-      const verdict = this.#prepare(batch, taken, parts, originals, list, copies);
-      if (verdict === OUT_OF_FRAMES) break;
-      if (verdict === TOO_LONG || verdict === MALFORMED) {
-        if (!this.#refuse(batch, taken, parts, verdict === TOO_LONG ? EMSGSIZE : EINVAL)) break;
-        counters.unsendable++;
-      } else {
-        copies += verdict;
-        counters.sent++;
-        if (verdict > 0) counters.copied++;
-        // Compact towards the front, over what was refused.
-        for (let i = 0; i < parts; i++) {
-          offset[kept + i] = offset[taken + i]!;
-          size[kept + i] = size[taken + i]!;
-          flags[kept + i] = flags[taken + i]! & (PACKET_CONTINUES | this.metadata);
-        }
-        kept += parts;
-      }
-      taken += parts;
-    }
-    if (copies > 0) arena.routines.copyPackets(list << 2, copies);
-    if (kept > 0) this.postTransmit(batch, kept);
-    counters.sentFrames += kept;
+    const copying = this.#copying;
+    const { origin } = batch;
+    const taken = copying.prepare(batch, limit, this.largestPacket, this);
+    const { ready } = copying;
+    if (ready > 0) this.postTransmit(batch, ready);
+    counters.sentFrames += ready;
     batch.dropFirst(taken);
-    if (originals.length > 0) {
-      originals.origin = origin;
-      (origin ?? this).release(originals);
-    }
+    copying.releaseOriginals(origin ?? this);
     return taken;
-  }
-
-  /**
-   * Makes one packet ready: replaces parts that lie elsewhere by frames of the buffer, and lists the copies to make.
-   * @returns copies listed, OUT_OF_FRAMES, TOO_LONG or MALFORMED
-   */
-  #prepare(
-    batch: PacketBatch,
-    first: number,
-    parts: number,
-    originals: PacketBatch,
-    list: number,
-    copies: number,
-  ): number {
-    const { offset, size, flags } = batch;
-    const { pool, dataOffset, room } = this.buffer;
-    const i32 = this.i32;
-    let packet = 0;
-    let tooLong = parts > this.#mostParts;
-    let good = !tooLong;
-    let foreign = 0;
-    for (let i = first; i < first + parts; i++) {
-      const at = offset[i]!;
-      const length = size[i]!;
-      packet += length;
-      if (length <= 0) good = false;
-      if ((at - this.#base) >>> 0 < this.#bytes) {
-        if ((at & (this.#frameSize - 1)) + length > this.#frameSize) good = false;
-      } else {
-        foreign++;
-        if (length > room) tooLong = true;
-        if (length > room || at < 0 || at + length > this.i32.length * 4) good = false;
-      }
-    }
-    if (!good || packet > this.largestPacket) {
-      return tooLong || packet > this.largestPacket ? TOO_LONG : MALFORMED;
-    }
-    const frames = pool.take(this.frames, 0, foreign, 'send');
-    if (frames < foreign) {
-      pool.give(this.frames, 0, frames);
-      return OUT_OF_FRAMES; // the packet waits until frames come back
-    }
-    let next = 0;
-    for (let i = first; i < first + parts; i++) {
-      const at = offset[i]!;
-      if ((at - this.#base) >>> 0 < this.#bytes) continue;
-      const to = this.frames[next++]! + dataOffset;
-      const entry = list + (copies + next - 1) * 3;
-      i32[entry] = at;
-      i32[entry + 1] = to;
-      i32[entry + 2] = size[i]!;
-      originals.offset[originals.length++] = at;
-      offset[i] = to;
-      flags[i] = flags[i]! & CONTINUES; // what lay in front of the packet was not copied
-    }
-    return foreign;
-  }
-
-  /** Puts a packet that can never be sent where `completions` finds it, or else among the originals; false when it must wait. */
-  #refuse({ offset, size, flags, origin }: PacketBatch, first: number, parts: number, outcome: number): boolean {
-    const refused = this.#refused;
-    if (refused !== undefined && refused.room < parts) return false;
-    const originals = this.#originals!;
-    for (let i = first; i < first + parts; i++) {
-      if (refused === undefined) originals.offset[originals.length++] = offset[i]!;
-      else refused.add(offset[i]!, size[i]!, flags[i]!, outcome, origin ?? this);
-    }
-    return true;
   }
 
   completions(batch: PacketBatch): number {
@@ -491,28 +397,10 @@ export abstract class FrameRings implements SocketRings, FrameSender {
     this.buffer.removeSender(this);
     this.#refused?.releaseAll(this);
     for (;;) {
-      const count = this.takeRemaining(this.frames, COPY_BATCH);
+      const count = this.takeRemaining(this.frames, POOL_BATCH);
       if (count === 0) break;
       this.buffer.pool.give(this.frames, 0, count);
     }
-    this.buffer.arena.free(this.#copyList);
+    this.#copying.close();
   }
-}
-
-const OUT_OF_FRAMES = -1;
-const TOO_LONG = -2;
-const MALFORMED = -3;
-
-/** How many of the first entries continue in the next one. */
-export function continuedEntries({ flags }: PacketBatch, count: number): number {
-  let continued = 0;
-  for (let i = 0; i < count; i++) continued = (continued + (flags[i]! & CONTINUES)) | 0;
-  return continued;
-}
-
-/** The largest number of entries up to `limit` that ends with a whole packet. */
-export function wholePackets(batch: PacketBatch, limit: number): number {
-  let count = limit;
-  while (count > 0 && (batch.flags[count - 1]! & PACKET_CONTINUES) !== 0) count--;
-  return count;
 }

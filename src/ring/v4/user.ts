@@ -1,5 +1,6 @@
-import { continuedEntries, FrameRings, type FrameRingsOptions } from '../frame-rings.js';
+import { FrameRings, type FrameRingsOptions } from '../frame-rings.js';
 import { OUTCOME_SENT, type PacketBatch } from '../packet-batch.js';
+import { continuedEntries } from '../packet-parts.js';
 import { CONTINUES_BIT, ERROR_MASK, ERROR_SHIFT, FLAGS_SHIFT, KERNEL_OWNED, OFFSET_MASK } from './layout.js';
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.

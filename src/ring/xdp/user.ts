@@ -1,6 +1,7 @@
 import type { RingMap } from '../../kernel/contract.js';
-import { continuedEntries, FrameRings, type FrameRingsOptions, wholePackets } from '../frame-rings.js';
+import { FrameRings, type FrameRingsOptions } from '../frame-rings.js';
 import { OUTCOME_UNKNOWN, PACKET_CONTINUES, type PacketBatch } from '../packet-batch.js';
+import { continuedEntries, wholePackets } from '../packet-parts.js';
 import { PACKET_CONTINUED } from './layout.js';
 
 // A private copy: V8 folds it into the code, an imported constant it loads from its module wherever it is used.
