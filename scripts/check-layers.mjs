@@ -40,6 +40,7 @@ const ALLOWED = {
     'errors',
     'arena',
     'capture-file',
+    'ebpf',
     'kernel',
     'nic',
     'packet',

@@ -21,6 +21,14 @@ export {
 } from './capture-file/contract.js';
 export { CaptureStream, openCapture } from './capture-file/open-capture.js';
 export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
+// Maps of eBPF programs
+export {
+  type InitialEntry,
+  MAP_TYPES,
+  type MapContents,
+  type MapDefinition,
+  type MapType,
+} from './ebpf/maps/contract.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
 // The kernel contract
@@ -120,7 +128,7 @@ export type {
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives
-export type { FlowRule, Ports, Receive } from './steering/rules.js';
+export type { FlowRule, Ports, Receive, RedirectedPackets, SteeredPackets } from './steering/rules.js';
 // What soft devices hang on
 export type { FaultOptions } from './wire/fault-options.js';
 export type { GeneratorOptions } from './wire/generator.js';

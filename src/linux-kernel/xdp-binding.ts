@@ -4,6 +4,8 @@ import type { BindRequest, MemoryRegistration, Mode, TransmitMetadata } from '..
 import { checkLink } from '../kernel/foreign-link.js';
 import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
+import { isRedirected } from '../steering/redirected.js';
+import type { Receive } from '../steering/rules.js';
 import {
   AF_XDP,
   EBUSY,
@@ -31,6 +33,7 @@ import { LARGEST_FRAME, receiveBufferUnit, receiveRoom } from './frame-room.js';
 import type { LinuxInterface } from './interfaces.js';
 import { GONE_REMEDY } from './interfaces.js';
 import { socketInTheWay } from './occupants.js';
+import type { ParsedReceive } from './receive-rules.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -96,9 +99,9 @@ function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistra
 }
 
 /** Whoever asks for packets needs a ring for them. @throws PacketError INVALID_OPTION */
-export function checkReceiveRing(receive: 'all' | 'none' | readonly unknown[], hasRing: boolean): void {
+export function checkReceiveRing(receive: Receive | ParsedReceive, hasRing: boolean): void {
   if (receive !== 'none' && !hasRing) {
-    const asked = receive === 'all' ? "'all'" : 'a list of rules';
+    const asked = receive === 'all' ? "'all'" : isRedirected(receive) ? 'a map of sockets' : 'a list of rules';
     throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`, {
       remedy: SEND_ONLY_REMEDY,
     });

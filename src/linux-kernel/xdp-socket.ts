@@ -16,6 +16,7 @@ import type {
   WaitOptions,
 } from '../kernel/contract.js';
 import { ORDER_OF_CALLS } from '../kernel/remedies.js';
+import { refuseRedirected } from '../steering/redirected.js';
 import type { Receive } from '../steering/rules.js';
 import { setBusyPoll } from './busy-poll.js';
 import {
@@ -207,7 +208,7 @@ export class XdpSocket implements KernelSocket {
     const { receive, transmit } = this.#entries!;
     const { segments } = request;
     const { queue, mode } = checkBinding(request, device, memory!, receive > 0, transmit > 0);
-    const wanted = parseReceive(request.receive);
+    const wanted = parseReceive(refuseRedirected(request.receive, 'a socket of the Linux kernel'));
     const metadata = this.#metadata;
     const transmitTimestamps = wantsMetadata(metadata)
       ? checkTransmitMetadata(metadata, device, mode, readXdpFeatures(calls, device.index))
@@ -297,7 +298,7 @@ export class XdpSocket implements KernelSocket {
    */
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
-    const wanted = parseReceive(receive);
+    const wanted = parseReceive(refuseRedirected(receive, 'a socket of the Linux kernel'));
     if (wanted === 'all' && !this.#bound!.allowCutoff) checkCutoff(this.#bound!.device.name);
     this.#steer(wanted);
     await this.#host.programs.settled(this.#bound!.device);
