@@ -35,7 +35,7 @@ const ALLOWED = {
     'steering',
     'wire',
   ],
-  'linux-kernel': ['errors', 'options', 'arena', 'ebpf', 'kernel', 'ring', 'steering'],
+  'linux-kernel': ['errors', 'options', 'suggestion', 'arena', 'ebpf', 'kernel', 'ring', 'steering'],
   soft: [
     'errors',
     'arena',

@@ -21,7 +21,8 @@ export {
 } from './capture-file/contract.js';
 export { CaptureStream, openCapture } from './capture-file/open-capture.js';
 export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
-// Maps of eBPF programs
+// eBPF programs and their maps
+export type { Instruction } from './ebpf/instruction.js';
 export {
   type InitialEntry,
   MAP_TYPES,
@@ -29,6 +30,7 @@ export {
   type MapDefinition,
   type MapType,
 } from './ebpf/maps/contract.js';
+export type { BoundProgram, Program, ProgramObject, ProgramPlace, SourceLine, Subprogram } from './ebpf/program.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
 // The kernel contract
@@ -58,6 +60,17 @@ export {
   type TransmitMetadata,
   type WaitOptions,
 } from './kernel/contract.js';
+// Programs of users in a kernel
+export type {
+  AttachRequest,
+  LoadedObject,
+  LoadedProgram,
+  LoadOptions,
+  ProgramAttachment,
+  ProgramHook,
+  ProgramKernel,
+  TestRun,
+} from './kernel/programs.js';
 export { MICROSOFT_RSS_KEY, type RssOptions, SYMMETRIC_RSS_KEY } from './nic/rss.js';
 export type { InterruptModeration } from './nic/soft-nic.js';
 // Packets

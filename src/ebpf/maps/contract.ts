@@ -103,6 +103,8 @@ export interface MapDefinition {
 export interface MapContents {
   /** What was asked for. */
   readonly definition: MapDefinition;
+  /** What an entry of a map of maps holds for it: 32 bits, little-endian. */
+  readonly handle: number;
   /** The value, or undefined where the key has none. @throws PacketError */
   lookup(key: Uint8Array): Uint8Array | undefined;
   /**
