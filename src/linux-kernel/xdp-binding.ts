@@ -33,7 +33,6 @@ import { LARGEST_FRAME, receiveBufferUnit, receiveRoom } from './frame-room.js';
 import type { LinuxInterface } from './interfaces.js';
 import { GONE_REMEDY } from './interfaces.js';
 import { socketInTheWay } from './occupants.js';
-import type { ParsedReceive } from './receive-rules.js';
 import { Struct } from './struct.js';
 import { type Meanings, systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
@@ -99,7 +98,7 @@ function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistra
 }
 
 /** Whoever asks for packets needs a ring for them. @throws PacketError INVALID_OPTION */
-export function checkReceiveRing(receive: Receive | ParsedReceive, hasRing: boolean): void {
+export function checkReceiveRing(receive: Receive, hasRing: boolean): void {
   if (receive !== 'none' && !hasRing) {
     const asked = receive === 'all' ? "'all'" : isRedirected(receive) ? 'a map of sockets' : 'a list of rules';
     throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`, {

@@ -1,6 +1,7 @@
 import { PacketError } from '../../errors.js';
-import { BPF_PROG_TEST_RUN, EINTR, EINVAL, ETH_HLEN } from '../constants.js';
+import { BPF_PROG_TEST_RUN, EINTR, EINVAL, ENOMEM, ETH_HLEN } from '../constants.js';
 import { Struct } from '../struct.js';
+import type { Meaning } from '../system-call-error.js';
 import type { SystemCalls } from '../system-calls.js';
 import { bpfError } from './bpf-error.js';
 
@@ -89,9 +90,13 @@ function testError(errno: number, length: number): PacketError {
       remedy: `an Ethernet header has ${ETH_HLEN} bytes, and Linux runs no XDP program on less`,
     });
   }
-  const why = 'the kernel takes no packet of this length, or not for this program';
-  const remedy = 'Linux tests programs on up to some 3500 bytes, and those for packets of several frames on more';
+  const tooLong: Meaning = {
+    code: 'INVALID_OPTION',
+    why: 'the kernel takes no packet of this length',
+    remedy: 'Linux tests programs on some 3500 bytes, newer kernels on up to some 70,000',
+  };
   return bpfError('BPF_PROG_TEST_RUN', errno, `test: run the program on ${length} bytes`, {
-    [EINVAL]: { code: 'INVALID_OPTION', why, remedy },
+    [EINVAL]: tooLong,
+    [ENOMEM]: tooLong,
   });
 }
