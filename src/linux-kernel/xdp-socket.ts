@@ -315,15 +315,17 @@ export class XdpSocket implements KernelSocket {
 
   /** What the caller means, checked. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED, GUARDED_INTERFACE */
   #parse(receive: Receive, device: LinuxInterface, mode: BoundMode, allowCutoff: boolean): WantedPackets {
-    checkReceiveRing(receive, this.#entries!.receive > 0);
+    const hasRing = this.#entries!.receive > 0;
     if (isRedirected(receive)) {
       checkReceive(receive);
+      checkReceiveRing(receive, hasRing);
       const map = expectLinuxMap(receive.xskmap, 'receive.xskmap');
       checkRedirectingProgram(this.#host.calls, device, mode);
       return map;
     }
     const wanted = parseReceive(receive);
     if (wanted === 'all' && !allowCutoff) checkCutoff(device.name);
+    checkReceiveRing(receive, hasRing);
     return wanted;
   }
 
