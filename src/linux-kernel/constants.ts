@@ -133,6 +133,7 @@ export const BPF_OBJ_GET = 7;
 export const BPF_PROG_TEST_RUN = 10;
 export const BPF_PROG_GET_FD_BY_ID = 13;
 export const BPF_OBJ_GET_INFO_BY_FD = 15;
+export const BPF_BTF_LOAD = 18;
 export const BPF_MAP_LOOKUP_AND_DELETE_ELEM = 21;
 export const BPF_MAP_FREEZE = 22;
 export const BPF_MAP_LOOKUP_BATCH = 24;

@@ -11,3 +11,6 @@ test("user's XDP programs in Linux run on traffic", { skip }, () => runInside(in
 test("user's XDP programs in Linux redirect to sockets", { skip }, () =>
   runInside(inside('program-sockets'), { together: true, queues: 2 }),
 );
+test("user's XDP programs in Linux share maps with other loaders, and interfaces with nobody", { skip }, () =>
+  runInside(inside('program-sharing'), { together: true }),
+);

@@ -105,6 +105,12 @@ export class Btf {
     return this.text(this.view.getUint32(at, true));
   }
 
+  /** All texts, each with its final zero. */
+  strings(): Uint8Array {
+    const strings = this.#bytes.slice(this.#strings, this.#stringsEnd);
+    return strings.at(-1) === 0 ? strings : Uint8Array.of(...strings, 0);
+  }
+
   /** A text by its offset; "" for one that is none. */
   text(offset: number): string {
     const from = this.#strings + offset;

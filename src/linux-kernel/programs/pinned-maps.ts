@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { MAP_TYPES, type MapContents, type MapDefinition, type MapType } from '../../ebpf/maps/contract.js';
 import { PacketError } from '../../errors.js';
 import { BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN, EEXIST, EINVAL, ENOENT, EPERM } from '../constants.js';
@@ -102,6 +103,13 @@ function pathText(path: string): Struct {
 
 /** @throws PacketError INVALID_OPTION where the descriptor is of something else */
 function readDefinition(calls: SystemCalls, descriptor: number, path: string): MapDefinition {
+  // Of programs and links the kernel would tell other things, in the same places.
+  const isMap = readlinkSync(`/proc/self/fd/${descriptor}`) === 'anon_inode:bpf-map';
+  if (!isMap) {
+    throw new PacketError('INVALID_OPTION', `what is pinned at ${path} is no map`, {
+      remedy: '`bpftool map list` lists the maps',
+    });
+  }
   const info = new Struct(88); // struct bpf_map_info
   const request = new Struct(16).u32(0, descriptor).u32(4, info.length).pointer(8, info, calls.address(info));
   const result = calls.bpf(BPF_OBJ_GET_INFO_BY_FD, request);
@@ -109,7 +117,7 @@ function readDefinition(calls: SystemCalls, descriptor: number, path: string): M
   const [number, , keySize, valueSize, maxEntries, flags] = [0, 4, 8, 12, 16, 20].map((at) => info.readU32(at));
   const type = (Object.keys(MAP_TYPES) as MapType[]).find((name) => MAP_TYPES[name] === number);
   if (type === undefined) {
-    throw new PacketError('MAP_UNSUPPORTED', `what is pinned at ${path} is no map, or of type ${number}`, {
+    throw new PacketError('MAP_UNSUPPORTED', `the map pinned at ${path} is of type ${number}, which has no name here`, {
       remedy: `a map of type ${Object.keys(MAP_TYPES).join(', ')}`,
     });
   }

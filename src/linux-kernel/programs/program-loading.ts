@@ -25,6 +25,7 @@ import { bpfError } from './bpf-error.js';
 import { kernelFunctionNumber } from './kernel-functions.js';
 import { kernelName } from './object-name.js';
 import { ProgramRefusal, programRefusal } from './program-refusal.js';
+import { FUNCTION_INFO_BYTES, LINE_INFO_BYTES, loadProgramTypes } from './program-types.js';
 
 /** Room for what the verifier says, in bytes. Kernels before 6.4 fail with ENOSPC where it is too small; the second is their most. */
 const LOG_BYTES = [2 ** 20, 2 ** 24 - 1] as const;
@@ -40,7 +41,7 @@ const ATTACH_TYPES: Readonly<Record<ProgramPlace, number>> = {
  *
  * @param maps descriptors of the program's maps, in the order of `program.maps`
  * @returns its descriptor, which is the caller's
- * @throws PacketError PROGRAM_REFUSED (a {@link ProgramRefusal}), NO_PRIVILEGE, SYSTEM_CALL
+ * @throws PacketError PROGRAM_REFUSED (a {@link ProgramRefusal}), PROGRAM_CORRUPT (its BTF), NO_PRIVILEGE, SYSTEM_CALL
  */
 export function loadProgram(calls: SystemCalls, program: Program, maps: readonly number[]): number {
   const { name, license, place, segments } = program;
@@ -55,6 +56,23 @@ export function loadProgram(calls: SystemCalls, program: Program, maps: readonly
     .u32(44, segments ? BPF_F_XDP_HAS_FRAGS : 0)
     .text(48, kernelName(name))
     .u32(68, ATTACH_TYPES[place]);
+  const types = loadProgramTypes(calls, program);
+  if (types !== undefined) {
+    const { descriptor, functions, lines } = types;
+    attributes.u32(72, descriptor);
+    attributes.u32(76, FUNCTION_INFO_BYTES).pointer(80, functions, calls.address(functions));
+    attributes.u32(88, functions.length / FUNCTION_INFO_BYTES);
+    attributes.u32(92, LINE_INFO_BYTES).pointer(96, lines, calls.address(lines));
+    attributes.u32(104, lines.length / LINE_INFO_BYTES);
+  }
+  try {
+    return loadOrExplain(calls, program, attributes);
+  } finally {
+    if (types !== undefined) calls.close(types.descriptor); // the program holds it
+  }
+}
+
+function loadOrExplain(calls: SystemCalls, program: Program, attributes: Struct): number {
   const loaded = calls.bpf(BPF_PROG_LOAD, attributes);
   if (loaded >= 0) return loaded;
   // Once more for the reason: the log costs time, and before Linux 6.4 one that is too long fails a good program.
@@ -66,10 +84,10 @@ export function loadProgram(calls: SystemCalls, program: Program, maps: readonly
     if (again === -ENOSPC && bytes !== LOG_BYTES[1]) continue;
     const text = log.readText(0, log.length).trim();
     // Without a word of the verifier's it did not come to look at the program.
-    if (text === '') throw bpfError('BPF_PROG_LOAD', -again, `load the program ${name}`);
+    if (text === '') throw bpfError('BPF_PROG_LOAD', -again, `load the program ${program.name}`);
     throw programRefusal(program, -again, text);
   }
-  throw bpfError('BPF_PROG_LOAD', ENOSPC, `load the program ${name}`);
+  throw bpfError('BPF_PROG_LOAD', ENOSPC, `load the program ${program.name}`);
 }
 
 /** The slots as the kernel takes them: maps by descriptor, kernel functions by the number of their type. */
