@@ -118,15 +118,20 @@ export function tailCallProgram(
   return createProgram(code, { maps: [map], ...parts });
 }
 
-/** Puts a record with the first 14 bytes of the packet into a ring buffer, and returns a verdict. */
+/** Puts a record with the first 8 bytes of the packet and 6 zeros into a ring buffer, and returns a verdict. */
 export function recordingProgram(map: MapDefinition, verdict: number, parts: Partial<Program> = {}): Program {
   const code = [
     instruction(BPF_LDX | BPF_MEM | BPF_W, { destination: 2, source: 1, offset: CONTEXT_DATA }),
     instruction(BPF_LDX | BPF_MEM | BPF_W, { destination: 3, source: 1, offset: CONTEXT_DATA_END }),
     instruction(MOVE | BPF_X, { destination: 4, source: 2 }),
-    instruction(BPF_ALU64 | BPF_ADD | BPF_K, { destination: 4, immediate: 14 }),
-    instruction(BPF_JMP | BPF_JGT | BPF_X, { destination: 4, source: 3, offset: 5 }),
+    instruction(BPF_ALU64 | BPF_ADD | BPF_K, { destination: 4, immediate: 8 }),
+    instruction(BPF_JMP | BPF_JGT | BPF_X, { destination: 4, source: 3, offset: 10 }),
+    instruction(BPF_LDX | BPF_MEM | BPF_DW, { destination: 4, source: 2 }),
+    instruction(BPF_STX | BPF_MEM | BPF_DW, { destination: 10, source: 4, offset: -16 }),
+    instruction(BPF_ST | BPF_MEM | BPF_DW, { destination: 10, offset: -8 }),
     ...mapAddress(1, 0),
+    instruction(MOVE | BPF_X, { destination: 2, source: 10 }),
+    instruction(BPF_ALU64 | BPF_ADD | BPF_K, { destination: 2, immediate: -16 }),
     instruction(MOVE, { destination: 3, immediate: 14 }),
     instruction(MOVE, { destination: 4, immediate: 0 }),
     instruction(CALL, { immediate: RINGBUF_OUTPUT }),

@@ -22,7 +22,7 @@ ${END}`;
   assert.deepEqual(readVerifierLog(log), {
     slot: 1,
     instruction: 'r0 = *(u8 *)(r2 +0)',
-    registers: 'R1=ctx() R2_w=pkt(r=0)',
+    registers: 'R1=ctx() R2_w=pkt(r=0) R10=fp0',
     reason: 'invalid access to packet, off=0 size=1, R2(id=0,off=0,r=0); R2 offset is outside of the packet',
   });
 });

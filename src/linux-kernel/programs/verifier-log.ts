@@ -4,7 +4,7 @@ export interface VerifierVerdict {
   readonly slot: number | undefined;
   /** The instruction as the kernel writes it: "r0 = *(u8 *)(r2 +14)". */
   readonly instruction: string | undefined;
-  /** The registers before or after it, as far as the verifier tells: "R1=ctx() R2_w=pkt(r=0)". */
+  /** The registers as the verifier has last told of each: "R1=ctx() R2_w=pkt(r=0)". */
   readonly registers: string | undefined;
   /** Why, in its words. */
   readonly reason: string;
@@ -14,6 +14,8 @@ export interface VerifierVerdict {
 const INSTRUCTION = /^\s*(\d+): \([0-9a-f]{2}\) (.*?)\s*(?:;\s*(.*))?$/;
 /** "5: R1=ctx() R10=fp0", "from 3 to 5: R0=...", and of older kernels " R1=ctx(id=0,off=0,imm=0)". */
 const STATE = /^\s*(?:\d+:|from \d+ to \d+(?: \([^)]*\))?:)?\s*(?:frame\d+:\s*)?(R\d+(?:_\w+)?=.*)$/;
+/** Where a register begins in a state. */
+const REGISTER = /\s+(?=R\d+(?:_\w+)?=|fp-\d+|refs=)/;
 /** What says nothing about the reason: lines of source, figures, functions, the way that was taken back. */
 const NOISE =
   /^;|^processed \d+ insns|^verification time|^stack depth|^func#\d+ @|^mark_precise:|^(?:caller|callee):|^arg#\d+ /;
@@ -28,12 +30,14 @@ const SLOT = /\binsn (?:#|idx )?(\d+)|^(?:insn|at) (\d+)/;
 export function readVerifierLog(log: string): VerifierVerdict {
   let slot: number | undefined;
   let instruction: string | undefined;
-  let registers: string | undefined;
+  /** By name: each state tells those that have changed. */
+  const registers = new Map<string, string>();
   let reason: string[] = [];
   for (const line of log.split('\n')) {
     const executed = INSTRUCTION.exec(line);
     const state = executed?.[3] ?? STATE.exec(line)?.[1];
-    if (state !== undefined) registers = state.trim();
+    for (const register of state?.split(REGISTER) ?? [])
+      registers.set(/^R\d+/.exec(register)?.[0] ?? '', register.trim());
     if (executed !== null) {
       slot = Number(executed[1]);
       instruction = executed[2];
@@ -47,7 +51,14 @@ export function readVerifierLog(log: string): VerifierVerdict {
     const number = named?.[1] ?? named?.[2];
     if (number !== undefined) slot = Number(number);
   }
-  return { slot, instruction, registers, reason: text };
+  return { slot, instruction, registers: inOrder(registers), reason: text };
+}
+
+function inOrder(registers: Map<string, string>): string | undefined {
+  registers.delete(''); // places on the stack, references
+  if (registers.size === 0) return undefined;
+  const names = [...registers.keys()].sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
+  return names.map((name) => registers.get(name)).join(' ');
 }
 
 /** Lines that a reason may have. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { XDP_PASS } from '../../../src/ebpf/execution.js';
 import { MAP_TYPES, type MapContents, type MapDefinition, type MapType } from '../../../src/ebpf/maps/contract.js';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
 import { countPossibleCpus } from '../../../src/linux-kernel/programs/possible-cpus.js';
-import { doubleWord, mapOf, number, word } from '../../support/xdp-programs.js';
+import { doubleWord, mapOf, number, recordingProgram, word } from '../../support/xdp-programs.js';
 
 const kernel = new LinuxKernel();
 after(() => kernel.close());
@@ -191,4 +192,43 @@ test('maps in maps are those of the object, or others like them', async () => {
   object.close();
   object.close();
   assert.throws(() => map.lookup(word(0)), refused('WRONG_STATE', /map outer is closed/));
+});
+
+test('records of a ring buffer are read in their order, and waited for, many times around', async () => {
+  const ring = mapOf('ringbuf', 'events', 4096, { keySize: 0, valueSize: 0 });
+  const object = await kernel.loadObject({
+    programs: [recordingProgram(ring, XDP_PASS)],
+    maps: [ring, mapOf('hash', 'h')],
+  });
+  const [program] = object.programs;
+  await assert.rejects(kernel.openRecords(object.maps.get('h')!), {
+    code: 'MAP_UNSUPPORTED',
+    message: /holds no records/,
+  });
+  const free = kernel.arena.freeBytes;
+  const reader = await kernel.openRecords(object.maps.get('events')!);
+  assert.deepEqual([reader.read(), await reader.wait(0), await reader.wait(20)], [undefined, false, false]);
+  let next = 0;
+  for (let round = 0; round < 30; round++) {
+    const packet = new Uint8Array(60);
+    for (let i = 0; i < 100; i++) program!.test(packet.fill(round * 100 + i, 0, 8));
+    for (let record = reader.read(); record !== undefined; record = reader.read()) {
+      assert.deepEqual(record, new Uint8Array(14).fill(next++, 0, 8));
+    }
+  }
+  assert.equal(next, 3000);
+  // A full ring takes no more, and goes on when there is room.
+  program!.test(new Uint8Array(60), 1000);
+  let held = 0;
+  while (reader.read() !== undefined) held++;
+  assert.ok(held > 100 && held < 1000, `${held} records`);
+  const waiting = reader.wait(5000);
+  setTimeout(() => program!.test(new Uint8Array(60)), 20);
+  assert.equal(await waiting, true);
+  assert.equal(reader.read()!.length, 14);
+  reader.close();
+  reader.close();
+  assert.throws(() => reader.read(), refused('WRONG_STATE', /closed/));
+  assert.equal(kernel.arena.freeBytes, free);
+  object.close();
 });
