@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { reasonToSkip } from './support/privileges.js';
 
 const SOURCES = fileURLToPath(new URL('../../examples/', import.meta.url));
 const PROGRAMS = fileURLToPath(new URL('../examples/', import.meta.url));
@@ -18,6 +19,7 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
     /^4096 received, 4096 sent, 256 of them held back before$/m,
     /: 0 packets copied to send them, 0 out of the ring$/m,
   ],
+  'linux-program.ts': [/^verdict 2, \d+ ns a run, 100000 packets counted$/m],
   'outcomes.ts': [/^link up: 16 sent\nlink down: 0 sent, 16 failed with errno 100\nlink up: 16 sent$/m],
   'packet-arrays.ts': [
     /^5 frames are with the device\ndone in front of those outstanding: 0\n.*: 4; outstanding: 1$/m,
@@ -35,13 +37,17 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
   'workers.ts': [/^queue 0 \(xdp-zc\): all packets forwarded$/m, /^queue 1 \(xdp-zc\): all packets forwarded$/m],
 };
 
+/** Those that need root and Linux. */
+const PRIVILEGED: ReadonlySet<string> = new Set(['linux-program.ts']);
+
 test('there is an expectation for every example', () => {
   const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.ts'));
   assert.deepEqual(sources.sort(), Object.keys(EXPECTED).sort());
 });
 
 for (const [name, expected] of Object.entries(EXPECTED)) {
-  test(`example ${name}`, { timeout: 60_000 }, async () => {
+  const skip = PRIVILEGED.has(name) ? (reasonToSkip() ?? false) : false;
+  test(`example ${name}`, { timeout: 60_000, skip }, async () => {
     const lines = readFileSync(join(SOURCES, name), 'utf8').trimEnd().split('\n');
     assert.ok(lines.length <= LONGEST, `${lines.length} lines: an example has at most ${LONGEST}`);
     const { status, output } = await run(join(PROGRAMS, name.replace(/\.ts$/, '.js')));

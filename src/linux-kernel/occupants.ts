@@ -1,5 +1,4 @@
 import { factOf } from '../kernel/answer.js';
-import { programName } from './bpf-programs.js';
 import {
   describeHolders,
   type Holders,
@@ -11,6 +10,7 @@ import type { LinuxInterface } from './interfaces.js';
 import { describeProgram, detachCommand } from './mode-answers.js';
 import { readLink } from './netlink/link.js';
 import { listXdpSockets } from './netlink/xdp-sockets.js';
+import { programName } from './programs/program-name.js';
 import type { Meaning } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
 
@@ -24,11 +24,25 @@ export function programInTheWay(calls: SystemCalls, { name, index }: LinuxInterf
     const remedy = `\`tp4 doctor ${name}\` and \`bpftool net show dev ${name}\` tell more`;
     return { code, why: 'another XDP program is attached to it', remedy };
   }
-  const what = `XDP program ${describeProgram({ ...program, name: programName(calls, program.id) })} is attached to it`;
+  const known = programName(calls, program.id);
+  const what = `XDP program ${describeProgram({ ...program, name: known })} is attached to it`;
+  if (factOf(known) === DISPATCHER) return dispatcherInTheWay(what, name);
   const holders = holdersOfProgram(program.id);
   if (holders.found.length > 0) return { code, why: `${what} by ${describeHolders(holders)}`, remedy: ending(holders) };
   if (holders.incomplete) return { code, why: what, remedy: `\`sudo tp4 doctor ${name}\` tells by whom` };
   return { code, why: `${what}, and no process holds it`, remedy: `\`${detachCommand(name, program.mode)}\`` };
+}
+
+/** What libxdp calls the program that runs several others in a row. */
+const DISPATCHER = 'xdp_dispatcher';
+
+/** Its programs extend it (freplace), and are fixed when it is loaded: to add one is to build another, by libxdp's own record of them. */
+function dispatcherInTheWay(what: string, name: string): Meaning {
+  return {
+    code: 'INTERFACE_BUSY',
+    why: `${what}, a dispatcher of libxdp: its programs were fixed when it was loaded, and only libxdp puts others beside them`,
+    remedy: `\`xdp-loader status ${name}\` lists them, \`xdp-loader unload ${name} --all\` takes them away; \`xdp-loader load ${name} OBJECT\` puts a program beside them`,
+  };
 }
 
 /** Why a queue is refused with EBUSY: the process whose AF_XDP socket has it, or those that may be it. */

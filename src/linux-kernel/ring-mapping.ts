@@ -4,7 +4,7 @@ import { systemCallError } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
 
 /**
- * The rings of one socket, mapped by the kernel over pages of the arena (brief: "Arena"), so that they are indices into the
+ * The rings of one socket (or of a map of records), mapped by the kernel over pages of the arena (brief: "Arena"), so that they are indices into the
  * same typed arrays as the packets. Owns the regions. `freeze` and `close` put anonymous pages in the rings' place, with
  * what was in them and without: whoever still holds an offset reads that, or zeros (X4).
  *
@@ -27,20 +27,20 @@ export class RingMapping {
    * @param descriptor the socket
    * @param offset what the kernel calls the ring in mmap's offset, XDP_PGOFF_RX_RING and so on
    * @param what the ring, for the error
+   * @param protection PROT_…, where the kernel does not let everything be written
    * @returns where it lies, a byte offset in the arena
    * @throws PacketError ARENA_EXHAUSTED, SYSTEM_CALL
    */
-  map(descriptor: number, offset: number, bytes: number, what: string): number {
+  map(
+    descriptor: number,
+    offset: number,
+    bytes: number,
+    what: string,
+    protection: number = PROT_READ | PROT_WRITE,
+  ): number {
     const region = this.#arena.allocate(bytes);
     const flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
-    const result = this.#calls.mmap(
-      this.#address(region),
-      region.bytes,
-      PROT_READ | PROT_WRITE,
-      flags,
-      descriptor,
-      offset,
-    );
+    const result = this.#calls.mmap(this.#address(region), region.bytes, protection, flags, descriptor, offset);
     if (result < 0) {
       // MAP_FIXED may have taken the old pages away before it failed; the restored ones are what `free` gives back.
       if (this.#restore(region)) this.#arena.free(region);
