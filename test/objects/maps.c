@@ -19,7 +19,6 @@ struct {
   __uint(max_entries, 1024);
   __type(key, struct flow);
   __type(value, struct counters);
-  __uint(pinning, LIBBPF_PIN_BY_NAME);
 } flows SEC(".maps");
 
 struct {
@@ -79,7 +78,7 @@ struct {
 } stages SEC(".maps") = {.values = {[1] = (void *)&pass_all, [3] = (void *)&drop_all}};
 
 struct inner {
-  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 5);
   __type(key, __u16);
   __type(value, __u64);

@@ -24,8 +24,8 @@ test('maps have the sizes of their types, or those that were given', () => {
     ['sockets', 'xskmap', 4, 4, 64],
     ['devices', 'devmap_hash', 4, 8, 16],
     ['stages', 'prog_array', 4, 4, 4],
-    ['inner_one', 'hash', 2, 8, 5],
-    ['inner_two', 'hash', 2, 8, 5],
+    ['inner_one', 'lru_hash', 2, 8, 5],
+    ['inner_two', 'lru_hash', 2, 8, 5],
     ['ports', 'array_of_maps', 4, 4, 3],
     ['ports_of_tenants', 'hash_of_maps', 8, 4, 9],
   ] as const;
@@ -40,7 +40,7 @@ test('maps have the sizes of their types, or those that were given', () => {
 
 test('maps have their flags, and whether they are pinned', () => {
   assert.equal(maps.map('prefixes').flags, BPF_F_NO_PREALLOC);
-  assert.equal(maps.map('flows').pinnedByName, true);
+  assert.equal(testObject('pinned').map('shared').pinnedByName, true);
   assert.equal(maps.map('matrix').pinnedByName, undefined);
 });
 
@@ -53,7 +53,7 @@ test('maps of programs and of maps have their entries at the start, and know wha
     { index: 0, name: 'inner_one' },
     { index: 2, name: 'inner_two' },
   ]);
-  const inner = { type: 'hash', keySize: 2, valueSize: 8, maxEntries: 5, flags: 0 };
+  const inner = { type: 'lru_hash', keySize: 2, valueSize: 8, maxEntries: 5, flags: 0 };
   assert.deepEqual(maps.map('ports').inner, { name: 'ports.inner', ...inner });
   assert.deepEqual(maps.map('ports_of_tenants').inner, { name: 'ports_of_tenants.inner', ...inner });
   assert.equal(maps.map('stages').inner, undefined);
