@@ -1,6 +1,5 @@
 import { PacketError } from '../../../errors.js';
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, type MapDefinition } from '../../maps/contract.js';
-import type { Btf } from '../btf/btf.js';
 import { corrupt, missing, unsupported } from '../damage.js';
 import type { ElfObject, ElfSymbol, Section } from '../elf/elf-object.js';
 import type { ObjectMap } from './object-map.js';
@@ -20,14 +19,13 @@ export function isDataSection({ name }: Section): boolean {
 
 /**
  * Global variables: each section of them is an array with one value, which is the section. `.rodata` is read-only and frozen; `.bss` is
- * all 0 and so has no initial value.
+ * all 0 and so has no initial value. Processes may map them into their memory, as with libbpf.
  *
  * @param variables bytes for variables by name, in place of those of the object
  * @throws PacketError INVALID_OPTION for variables that are not there or have another length; PROGRAM_UNSUPPORTED for addresses in them
  */
 export function readDataMaps(
   object: ElfObject,
-  btf: Btf | undefined,
   prefix: string,
   variables: Readonly<Record<string, Uint8Array>>,
 ): ObjectMap[] {
@@ -57,7 +55,7 @@ export function readDataMaps(
       keySize: 4,
       valueSize: size,
       maxEntries: 1,
-      flags: (isConstant ? BPF_F_RDONLY_PROG : 0) | (hasGlobals(name, btf) ? BPF_F_MMAPABLE : 0),
+      flags: isConstant ? BPF_F_RDONLY_PROG | BPF_F_MMAPABLE : BPF_F_MMAPABLE,
       ...(value.length > 0 && { initialValue: value }),
       ...(isConstant && { frozen: true }),
     };
@@ -70,15 +68,6 @@ export function dataMapName(prefix: string, section: string): string {
   const kept = section.slice(0, MOST_NAME);
   const room = PLAIN_SECTIONS.includes(section) ? MOST_NAME - Math.max(LEAST_SECTION_NAME, section.length) : 0;
   return (prefix.slice(0, room) + kept).replace(/[^A-Za-z0-9_.]/g, '_');
-}
-
-/** Whether others than this object's programs can see a variable of it: then libbpf lets processes map it into their memory. */
-function hasGlobals(section: string, btf: Btf | undefined): boolean {
-  const variables = btf?.dataSection(section)?.variables ?? [];
-  return variables.some(({ type }) => {
-    const variable = btf!.type(type);
-    return variable.kind === 'var' && variable.linkage !== 'static';
-  });
 }
 
 function setVariables(

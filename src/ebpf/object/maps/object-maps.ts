@@ -65,6 +65,6 @@ export function readMaps(
     if (btf === undefined) throw corrupt('section .maps', 'there is no BTF to say what its maps are');
     maps.push(...withInitialEntries(object, section, readBtfMaps(section, btf)));
   }
-  maps.push(...readDataMaps(object, btf, prefix, variables));
+  maps.push(...readDataMaps(object, prefix, variables));
   return new ObjectMaps(maps);
 }
