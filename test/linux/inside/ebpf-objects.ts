@@ -56,7 +56,8 @@ test('programs are put together as libbpf does it, instruction by instruction', 
 });
 
 test('maps are those that libbpf makes', () => {
-  for (const path of paths.filter((path) => !path.includes('kernel-functions'))) {
+  // The kernel has not the types of `fields`, and perhaps not the functions of `kernel-functions`.
+  for (const path of paths.filter((path) => !/(fields|kernel-functions)\.o$/.test(path))) {
     const pins = mkdtempSync('/sys/fs/bpf/tp4-');
     const before = new Set(mapsNow().map(({ id }) => id));
     try {
