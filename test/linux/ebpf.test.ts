@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { reasonToSkip } from '../support/privileges.js';
 import { runInside } from '../support/run-inside.js';
@@ -7,3 +8,12 @@ const skip = reasonToSkip() ?? false;
 test('eBPF programs do the same in the interpreter and in Linux', { skip }, () =>
   runInside(new URL('inside/ebpf-interpreter.js', import.meta.url)),
 );
+
+test('eBPF objects are read as libbpf, bpftool and Linux read them', { skip: skip || reasonToSkipObjects() }, () =>
+  runInside(new URL('inside/ebpf-objects.js', import.meta.url)),
+);
+
+/** Why objects cannot be compared with what others make of them, or false. */
+function reasonToSkipObjects(): string | false {
+  return spawnSync('bpftool', ['version']).error === undefined ? false : 'needs bpftool';
+}
