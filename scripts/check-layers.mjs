@@ -11,7 +11,7 @@ const ALLOWED = {
   packet: ['errors'],
   'capture-file': ['errors', 'options', 'packet'],
   arena: ['errors'],
-  ebpf: ['errors', 'options', 'arena'],
+  ebpf: ['errors', 'options', 'suggestion', 'arena'],
   steering: ['errors', 'packet', 'ebpf'],
   kernel: ['errors', 'arena', 'ebpf', 'steering'],
   'packet-buffer': ['errors', 'options', 'arena', 'kernel'],

@@ -47,7 +47,7 @@ export type ErrorCode =
   | 'CAPTURE_CORRUPT'
   /** The bytes are no capture file of a format that is read here, or its packets are not Ethernet. */
   | 'CAPTURE_UNSUPPORTED'
-  /** The bytes of an eBPF object or program are damaged. */
+  /** The bytes of an eBPF object or program are damaged, or its assembler text is wrong. */
   | 'PROGRAM_CORRUPT'
   /** The verifier does not let an eBPF program run; the message says why and where. */
   | 'PROGRAM_REFUSED'
