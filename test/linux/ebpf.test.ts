@@ -7,3 +7,7 @@ const skip = reasonToSkip() ?? false;
 test('eBPF programs do the same in the interpreter and in Linux', { skip }, () =>
   runInside(new URL('inside/ebpf-interpreter.js', import.meta.url)),
 );
+
+test('eBPF instructions are written as Linux writes them', { skip }, () =>
+  runInside(new URL('inside/ebpf-text.js', import.meta.url)),
+);

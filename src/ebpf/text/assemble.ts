@@ -2,7 +2,8 @@ import { PacketError } from '../../errors.js';
 import { checkOptionNames } from '../../options.js';
 import type { Instruction } from '../instruction.js';
 import type { Program, ProgramObject } from '../program.js';
-import { linkProgram, PROGRAM_SLOTS_LIMIT } from './link.js';
+import { MOST_SLOTS } from '../structure.js';
+import { linkProgram } from './link.js';
 import { SourceFileReader } from './source-file.js';
 
 /** How to read assembler text. */
@@ -45,14 +46,10 @@ export function assemble(text: string, options: AssemblyOptions = {}): ProgramOb
     programs.push(program);
     slots += program.instructions.length;
     // A short text can ask for much: each program has its own copy of what it calls.
-    if (slots > PROGRAM_SLOTS_LIMIT) {
-      throw new PacketError(
-        'PROGRAM_CORRUPT',
-        `the programs of ${source.file} have more than ${PROGRAM_SLOTS_LIMIT} slots`,
-        {
-          remedy: 'put them into several files',
-        },
-      );
+    if (slots > MOST_SLOTS) {
+      throw new PacketError('PROGRAM_CORRUPT', `the programs of ${source.file} have more than ${MOST_SLOTS} slots`, {
+        remedy: 'put them into several files',
+      });
     }
   }
   return { programs, maps: source.maps };

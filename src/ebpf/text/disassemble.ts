@@ -1,7 +1,7 @@
 import { PacketError } from '../../errors.js';
 import { encodeInstructions, type Instruction } from '../instruction.js';
-import { BPF_CALL, BPF_CLASS_MASK, BPF_EXIT, BPF_JA, BPF_JMP, BPF_JMP32, BPF_OPERATION_MASK } from '../opcodes.js';
 import type { Program } from '../program.js';
+import { jumpDistance } from '../structure.js';
 import { LineReader, quoteName } from './line-reader.js';
 import { writeMap } from './map-text.js';
 import { readInstruction } from './read-instruction.js';
@@ -151,11 +151,4 @@ function findPlaces(instructions: readonly Instruction[], start: number, end: nu
     if (distance !== undefined) targets.add(slot + 1 + distance);
   }
   return new Set([...targets].filter((slot) => begins.has(slot)));
-}
-
-function jumpDistance({ opcode, offset, immediate }: Instruction): number | undefined {
-  const kind = opcode & BPF_CLASS_MASK;
-  const operation = opcode & BPF_OPERATION_MASK;
-  if ((kind !== BPF_JMP && kind !== BPF_JMP32) || operation === BPF_CALL || operation === BPF_EXIT) return undefined;
-  return kind === BPF_JMP32 && operation === BPF_JA ? immediate : offset;
 }

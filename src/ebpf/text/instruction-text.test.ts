@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../../test/support/random.js';
+import { randomProgram } from '../../../test/support/random-program.js';
 import { decodeInstructions, encodeInstructions, instruction, SLOT_BYTES, wideInstruction } from '../instruction.js';
 import { BPF_JA, BPF_JMP32, BPF_PSEUDO_MAP_IDX } from '../opcodes.js';
 import { assembleInstructions } from './assemble.js';
@@ -190,9 +191,19 @@ const INSTRUCTIONS: readonly (readonly [text: string, bytes: string])[] = [
   ['r0 = *(u8 *)skb[12]', '30 00 0000 0c000000'],
   ['r0 = *(u16 *)skb[12]', '28 00 0000 0c000000'],
   ['r0 = *(u32 *)skb[-12]', '20 00 0000 f4ffffff'],
-  ['r0 = *(u8 *)skb[r1 +12]', '50 10 0000 0c000000'],
-  ['r0 = *(u16 *)skb[r1 +12]', '48 10 0000 0c000000'],
-  ['r0 = *(u32 *)skb[r1 -12]', '40 10 0000 f4ffffff'],
+  ['r0 = *(u8 *)skb[r1 + 12]', '50 10 0000 0c000000'],
+  ['r0 = *(u16 *)skb[r1 + 12]', '48 10 0000 0c000000'],
+  ['r0 = *(u32 *)skb[r1 + -12]', '40 10 0000 f4ffffff'],
+  // What Linux has beyond RFC 9669.
+  ['may_goto pc+3', 'e5 00 0300 00000000'],
+  ['r2 = load_acquire((u8 *)(r1 +4))', 'd3 12 0400 00010000'],
+  ['r2 = load_acquire((u16 *)(r1 +4))', 'cb 12 0400 00010000'],
+  ['r2 = load_acquire((u32 *)(r1 +4))', 'c3 12 0400 00010000'],
+  ['r2 = load_acquire((u64 *)(r1 -8))', 'db 12 f8ff 00010000'],
+  ['store_release((u8 *)(r1 +4), r2)', 'd3 21 0400 10010000'],
+  ['store_release((u16 *)(r1 +4), r2)', 'cb 21 0400 10010000'],
+  ['store_release((u32 *)(r1 +4), r2)', 'c3 21 0400 10010000'],
+  ['store_release((u64 *)(r1 -8), r2)', 'db 21 f8ff 10010000'],
 ];
 
 test('every instruction of RFC 9669 has the bytes of its text, and the text of its bytes', () => {
@@ -227,6 +238,13 @@ test('what LLVM and bpftool write otherwise is understood, too', () => {
     ['r2 = atomic_fetch_add((u64 *)(r1 + 8), r2)', 'r2 = atomic64_fetch_add((u64 *)(r1 +8), r2)'],
     ['r3 = xchg_64(r2 + 24, r3)', 'r3 = atomic64_xchg((u64 *)(r2 +24), r3)'],
     ['w3 = xchg32_32(r2 + 24, w3)', 'r3 = atomic_xchg((u32 *)(r2 +24), r3)'],
+    ['w2 = load_acquire((u8 *)(r1 + 0x4))', 'r2 = load_acquire((u8 *)(r1 +4))'],
+    ['store_release((u32 *)(r1 - 0x4), w2)', 'store_release((u32 *)(r1 -4), r2)'],
+    ['r0 = *(u8 *)skb[r1]', 'r0 = *(u8 *)skb[r1 + 0]'],
+    ['r0 = *(u8 *)skb[r1 - 5]', 'r0 = *(u8 *)skb[r1 + -5]'],
+    ['goto +0x3 <LBB0_2>', 'goto pc+3'],
+    ['gotol -0x3 <f+0x238> ', 'gotol pc-3'],
+    ['call pc+2#bpf_prog_5bbbe8a7271c8ff4_F', 'call pc+2'],
     ['r0 = cmpxchg_64(r2 + 32, r0, r7)', 'r0 = atomic64_cmpxchg((u64 *)(r2 +32), r0, r7)'],
     ['w0 = cmpxchg32_32(r2 + 32, w0, w7)', 'r0 = atomic_cmpxchg((u32 *)(r2 +32), r0, r7)'],
   ] as const) {
@@ -255,6 +273,16 @@ test('any slots come back the same, with slots in front and labels or without', 
     }
   }
   assert.ok(readable > 10_000, `${readable} lines are no bytes`);
+});
+
+test('random programs come back the same without a slot written as bytes, and so does their text', () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const random = new Random(seed);
+    const instructions = randomProgram(random, random.between(1, 80));
+    const text = disassemble(instructions, { labels: random.oneIn(2), slots: random.oneIn(2) });
+    assert.ok(!text.includes('.slot'), `seed ${seed}: ${text}`);
+    assert.deepEqual(assembleInstructions(text), instructions, `seed ${seed}`);
+  }
 });
 
 test('slots, operation codes and labels are written on demand', () => {

@@ -17,8 +17,9 @@ export interface LinePlace {
 }
 
 // Comments begin with ";" (as source lines in the kernel's own listings do) or "//". "#" cannot begin one: "call map_lookup_elem#1".
+// llvm-objdump ends lines with the symbol that a jump leads to: "goto +0x3 <LBB0_2>".
 const TOKEN =
-  /(?<end>;|\/\/|$)|(?<operator>s(?:>>=|\/=|%=|<=|>=|<|>)|<<=|>>=|[-+*/%&|^=!<>]=|[-=+*/<>&()[\],:#])|(?<word>[A-Za-z_.$][\w.$]*)|(?<number>\d\w*)|(?<text>"(?:[^"\\]|\\.)*")/y;
+  /(?<end>;|\/\/|<[^<>]*>\s*$|$)|(?<operator>s(?:>>=|\/=|%=|<=|>=|<|>)|<<=|>>=|[-+*/%&|^=!<>]=|[-=+*/<>&()[\],:#])|(?<word>[A-Za-z_.$][\w.$]*)|(?<number>\d\w*)|(?<text>"(?:[^"\\]|\\.)*")/y;
 
 const SPACE = /\s*/y;
 

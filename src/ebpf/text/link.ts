@@ -14,14 +14,12 @@ import {
   BPF_PSEUDO_MAP_IDX_VALUE,
 } from '../opcodes.js';
 import type { Program, SourceLine } from '../program.js';
+import { MOST_SLOTS } from '../structure.js';
 import { HELPER_NAMES, helperNumber } from './helper-names.js';
 import { textError } from './line-reader.js';
 import type { Reference } from './read-instruction.js';
 import type { Section } from './sections.js';
 import type { SourceFile, SourceFunction, Statement } from './source-file.js';
-
-/** Slots of a program at most, as in Linux (BPF_COMPLEXITY_LIMIT_INSNS). */
-export const PROGRAM_SLOTS_LIMIT = 1_000_000;
 
 /**
  * Puts a program together: its function, behind it those that it calls (and those that they call), in the order of the file. Names become
@@ -66,16 +64,12 @@ class Linker {
       this.#names.set(start, current.name);
       start += current.slots;
     }
-    if (start > PROGRAM_SLOTS_LIMIT) {
-      throw textError(
-        `program ${main.name} has ${start} slots`,
-        `Linux takes no program of more than ${PROGRAM_SLOTS_LIMIT}`,
-        {
-          file: source.file,
-          line: main.line,
-          column: 1,
-        },
-      );
+    if (start > MOST_SLOTS) {
+      throw textError(`program ${main.name} has ${start} slots`, `Linux takes no program of more than ${MOST_SLOTS}`, {
+        file: source.file,
+        line: main.line,
+        column: 1,
+      });
     }
     for (const current of this.#starts.keys()) {
       for (const statement of current.statements) this.#place(current, statement);

@@ -3,11 +3,8 @@ import {
   BPF_ABS,
   BPF_ALU,
   BPF_ALU64,
-  BPF_ATOMIC,
-  BPF_CMPXCHG,
   BPF_DW,
   BPF_END,
-  BPF_FETCH,
   BPF_IND,
   BPF_K,
   BPF_LD,
@@ -22,18 +19,15 @@ import {
   BPF_PSEUDO_MAP_IDX,
   BPF_PSEUDO_MAP_IDX_VALUE,
   BPF_PSEUDO_MAP_VALUE,
-  BPF_STX,
   BPF_TO_BE,
-  BPF_W,
   BPF_X,
-  BPF_XCHG,
 } from '../opcodes.js';
 import type { LineReader } from './line-reader.js';
+import { readAtomic, seesAtomic } from './read-atomic.js';
 import type { ReadInstruction } from './read-instruction.js';
 import {
   checkWidth,
   type Register,
-  readBase,
   readCast,
   readImmediate,
   readMemory,
@@ -43,13 +37,9 @@ import {
   readSigned,
   seesRegister,
 } from './read-operands.js';
-import { ARITHMETIC_WORDS, ATOMIC_WORDS } from './words.js';
+import { ARITHMETIC_WORDS } from './words.js';
 
 const EXAMPLE = 'for example: r1 += 5, r1 = r2, r1 = *(u32 *)(r2 +4), r1 = be16 r1, r1 = map[name], r1 = 0x5 ll';
-
-/** Atomic operations that fetch, as the kernel (`atomic64_xchg`) and LLVM (`xchg_64`) name them. */
-const ATOMIC =
-  /^(?:atomic(?<kernel64>64)?_(?:fetch_(?<fetch>add|or|and|xor)|(?<kernel>xchg|cmpxchg))|(?<llvm>xchg|cmpxchg)(?<llvm32>32)?_(?<bits>32|64))$/;
 
 /**
  * Reads an instruction that begins with a register.
@@ -88,7 +78,7 @@ function readValue(reader: LineReader, target: Register, wide: boolean): ReadIns
   if (reader.takes('*')) return readLoad(reader, target);
   if (text === '(') return readSignExtension(reader, target);
   if (kind === 'word') {
-    if (ATOMIC.test(text)) return readAtomic(reader, target);
+    if (seesAtomic(reader)) return readAtomic(reader, target);
     if (/^(?:be|le|bswap)(?:16|32|64)$/.test(text)) return readByteOrder(reader, target);
     if (reader.takes('map')) return readMap(reader, target);
     if (reader.takes('subprog')) return readSubprogram(reader, target);
@@ -162,55 +152,25 @@ function readLoad(reader: LineReader, target: Register): ReadInstruction {
   return { slots: [instruction(opcode, { destination: target.number, source: base, offset })] };
 }
 
-/** The packet access of classic BPF: `r0 = *(u8 *)skb[5]`, `r0 = *(u8 *)skb[r1 +5]`. */
+/** The packet access of classic BPF: `r0 = *(u8 *)skb[5]`, `r0 = *(u8 *)skb[r1 + 5]`. */
 function readPacketLoad(reader: LineReader, target: Register, letter: string, size: number): ReadInstruction {
   if (target.letter !== 'r' || target.number !== 0 || letter !== 'u' || size === BPF_DW) {
     reader.fail('this packet access loads u8, u16 or u32 into r0', 'for example: r0 = *(u16 *)skb[12]');
   }
-  const example = 'for example: r0 = *(u8 *)skb[5] or r0 = *(u8 *)skb[r1 +5]';
+  const example = 'for example: r0 = *(u8 *)skb[5] or r0 = *(u8 *)skb[r1 + 5]';
   reader.expect(example, '[');
   const indirect = seesRegister(reader);
   const source = indirect ? readRegister(reader, 'r').number : 0;
-  const immediate = indirect
-    ? Number(readSigned(reader, 'an offset', -0x80000000n, 0x7fffffffn))
-    : readImmediate(reader, false);
+  const immediate = indirect ? readPacketOffset(reader) : readImmediate(reader, false);
   reader.expect(example, ']');
   return { slots: [instruction(BPF_LD | (indirect ? BPF_IND : BPF_ABS) | size, { source, immediate })] };
 }
 
-function readAtomic(reader: LineReader, target: Register): ReadInstruction {
-  const name = reader.take();
-  const { kernel64, fetch, kernel, llvm, bits } = ATOMIC.exec(name.text)!.groups!;
-  const example = 'for example: r1 = atomic64_fetch_add((u64 *)(r2 +0), r1), r0 = cmpxchg_64(r2 +0, r0, r1)';
-  reader.expect(example, '(');
-  let size = bits === '64' ? BPF_DW : BPF_W;
-  if (llvm === undefined) {
-    size = readCast(reader, 'u').size;
-    if ((size !== BPF_W && size !== BPF_DW) || (kernel64 !== undefined && size !== BPF_DW)) {
-      reader.fail(
-        `${name.text} is of ${kernel64 === undefined ? '32 or ' : ''}64 bits`,
-        'write atomic for u32, atomic64 for u64',
-        name,
-      );
-    }
-  }
-  const { base, offset } = llvm === undefined ? readMemory(reader) : readBase(reader);
-  checkWidth(reader, target, size);
-  reader.expect(example, ',');
-  let source = target.number;
-  if ((kernel ?? llvm) === 'cmpxchg') {
-    if (target.number !== 0)
-      reader.fail('this instruction compares with r0, and leaves there what was in memory', example, name);
-    readSame(reader, target, 'this instruction compares with r0');
-    reader.expect(example, ',');
-    source = readRegister(reader, target.letter).number;
-  } else {
-    readSame(reader, target, 'the register that is the operand receives what was in memory');
-  }
-  reader.expect(example, ')');
-  const exchange = (kernel ?? llvm) === 'xchg' ? BPF_XCHG : BPF_CMPXCHG;
-  const immediate = fetch === undefined ? exchange : ATOMIC_WORDS.get(fetch)! | BPF_FETCH;
-  return { slots: [instruction(BPF_STX | BPF_ATOMIC | size, { destination: base, source, offset, immediate })] };
+/** What stands behind the register of a packet access: `+ 5`, `+ -5` as the kernel has it, or nothing. */
+function readPacketOffset(reader: LineReader): number {
+  if (reader.peek().text === ']') return 0;
+  if (reader.peek().text === '+' && reader.peek(1).text === '-') reader.take();
+  return Number(readSigned(reader, 'an offset', -0x80000000n, 0x7fffffffn));
 }
 
 /** `map[name]`, `map[index:0]`, `map[fd:5]`, and the place in a map's first value: `map[name][0]+8`. */

@@ -1,11 +1,11 @@
 import { didYouMean } from '../../suggestion.js';
 import { decodeInstructions, type Instruction, instruction } from '../instruction.js';
 import {
-  BPF_ATOMIC,
   BPF_CALL,
   BPF_DW,
   BPF_EXIT,
   BPF_JA,
+  BPF_JCOND,
   BPF_JMP,
   BPF_JMP32,
   BPF_K,
@@ -15,12 +15,12 @@ import {
   BPF_PSEUDO_KFUNC_CALL,
   BPF_ST,
   BPF_STX,
-  BPF_W,
   BPF_X,
 } from '../opcodes.js';
-import { HELPER_NAMES, helperNumber } from './helper-names.js';
+import { helperNumber } from './helper-names.js';
 import type { LineReader, Token } from './line-reader.js';
 import { readAssignment } from './read-assignment.js';
+import { readLocked, readStoreRelease } from './read-atomic.js';
 import {
   checkWidth,
   readCast,
@@ -30,7 +30,7 @@ import {
   readRegister,
   seesRegister,
 } from './read-operands.js';
-import { ARITHMETIC_WORDS, ATOMIC_WORDS, JUMP_WORDS } from './words.js';
+import { JUMP_WORDS } from './words.js';
 
 /** A name in an instruction that only the whole file knows. */
 export interface Reference {
@@ -79,6 +79,8 @@ function readCode(reader: LineReader): { readonly value: number; readonly token:
   return { value: Number.parseInt(token.text, 16), token };
 }
 
+const STATEMENTS = ['exit', 'goto', 'gotol', 'if', 'call', 'may_goto', 'lock', 'store_release', '.slot'];
+
 function readStatement(reader: LineReader, wide: boolean): ReadInstruction {
   if (seesRegister(reader)) return readAssignment(reader, wide);
   if (reader.takes('exit')) return { slots: [instruction(BPF_JMP | BPF_EXIT)] };
@@ -87,11 +89,13 @@ function readStatement(reader: LineReader, wide: boolean): ReadInstruction {
   if (reader.takes('if')) return readConditionalJump(reader);
   if (reader.takes('call')) return readCall(reader);
   if (reader.takes('*')) return readStore(reader);
+  if (reader.takes('may_goto')) return readJump(reader, BPF_JMP | BPF_JCOND);
   if (reader.takes('lock')) return readLocked(reader);
+  if (reader.takes('store_release')) return readStoreRelease(reader);
   if (reader.takes('.slot')) return readSlot(reader);
   const { kind, text } = reader.peek();
   if (/^[rw]\d+$/.test(text)) reader.fail(`there is no register ${text}`, 'registers are r0 to r10, and w0 to w10');
-  const meant = kind === 'word' ? didYouMean(text, ['exit', 'goto', 'gotol', 'if', 'call', 'lock', '.slot']) : '';
+  const meant = kind === 'word' ? didYouMean(text, STATEMENTS) : '';
   return reader.expected(`an instruction${meant}`, EXAMPLE);
 }
 
@@ -143,36 +147,34 @@ function readCall(reader: LineReader): ReadInstruction {
     reader.expect(CALL_EXAMPLE, 'kernel', '-', 'function', '#');
     return { slots: [instruction(opcode, { source: BPF_PSEUDO_KFUNC_CALL, immediate: readNumber(reader) })] };
   }
-  if (token.kind === 'word' && next.text === '#')
-    return { slots: [instruction(opcode, { immediate: readNumberedHelper(reader) })] };
+  if (token.kind === 'word' && next.text === '#') return readNumberedCall(reader);
   const place = readPlace(reader, 32, 'a function, a helper, its number or a distance', CALL_EXAMPLE);
-  if ('distance' in place) {
-    return { slots: [instruction(opcode, { source: BPF_PSEUDO_CALL, immediate: place.distance })] };
-  }
-  return { slots: [instruction(opcode)], reference: { kind: 'call', ...place } };
+  if (!('distance' in place)) return { slots: [instruction(opcode)], reference: { kind: 'call', ...place } };
+  // bpftool writes the function's name behind the distance: "call pc+2#bpf_prog_5bbbe8a7271c8ff4_F".
+  if (reader.takes('#')) reader.name('the name of a function', CALL_EXAMPLE);
+  return { slots: [instruction(opcode, { source: BPF_PSEUDO_CALL, immediate: place.distance })] };
 }
 
 function readNumber(reader: LineReader): number {
   return Number(reader.number('a number', -0x80000000n, 0x7fffffffn, CALL_EXAMPLE));
 }
 
-function readNumberedHelper(reader: LineReader): number {
+/** `bpf_redirect_map#51`. Behind the name of a kernel function stands a number that only the running kernel knows. */
+function readNumberedCall(reader: LineReader): ReadInstruction {
+  const opcode = BPF_JMP | BPF_CALL;
   const token = reader.take();
   reader.take();
   const number = readNumber(reader);
   const known = helperNumber(token.text);
-  if (token.text === 'unknown' || known === number) return number;
-  return known === undefined
-    ? reader.fail(
-        `there is no helper ${token.text}${didYouMean(token.text, HELPER_NAMES)}`,
-        `or give the number alone: call ${number}`,
-        token,
-      )
-    : reader.fail(
-        `helper ${token.text} has the number ${known}, not ${number}`,
-        `write call ${token.text}#${known}`,
-        token,
-      );
+  if (token.text === 'unknown' || known === number) return { slots: [instruction(opcode, { immediate: number })] };
+  if (known === undefined) {
+    return { slots: [instruction(opcode)], reference: { kind: 'call', name: token.text, column: token.column } };
+  }
+  return reader.fail(
+    `helper ${token.text} has the number ${known}, not ${number}`,
+    `write call ${token.text}#${known}`,
+    token,
+  );
 }
 
 function readStore(reader: LineReader): ReadInstruction {
@@ -187,24 +189,6 @@ function readStore(reader: LineReader): ReadInstruction {
   const source = readRegister(reader, 'rw');
   checkWidth(reader, source, size);
   return { slots: [instruction(BPF_STX | BPF_MEM | size, { ...parts, source: source.number })] };
-}
-
-function readLocked(reader: LineReader): ReadInstruction {
-  const example = 'an atomic operation looks so: lock *(u64 *)(r1 +0) += r2';
-  reader.expect(example, '*');
-  const column = reader.peek(1);
-  const { size } = readCast(reader, 'u');
-  if (size !== BPF_W && size !== BPF_DW)
-    reader.fail('atomic operations are of 32 or 64 bits', 'write u32 or u64', column);
-  const { base, offset } = readMemory(reader);
-  const operation = ARITHMETIC_WORDS.get(reader.peek().text)?.operation;
-  if (operation === undefined || ![...ATOMIC_WORDS.values()].includes(operation))
-    reader.expected('+=, |=, &= or ^=', example);
-  reader.take();
-  const source = readRegister(reader, 'rw');
-  checkWidth(reader, source, size);
-  const parts = { destination: base, source: source.number, offset, immediate: operation };
-  return { slots: [instruction(BPF_STX | BPF_ATOMIC | size, parts)] };
 }
 
 /** `.slot 95 00 00 00 00 00 00 00`: eight bytes as they are, for what the notation has nothing for. */

@@ -13,10 +13,12 @@ import {
   BPF_FETCH,
   BPF_IND,
   BPF_JA,
+  BPF_JCOND,
   BPF_JMP,
   BPF_JMP32,
   BPF_LD,
   BPF_LDX,
+  BPF_LOAD_ACQ,
   BPF_MEM,
   BPF_MEMSX,
   BPF_MODE_MASK,
@@ -34,6 +36,7 @@ import {
   BPF_SIZE_MASK,
   BPF_SOURCE_MASK,
   BPF_ST,
+  BPF_STORE_REL,
   BPF_STX,
   BPF_TO_BE,
   BPF_X,
@@ -107,6 +110,7 @@ function writeJump({ opcode, destination, source, offset, immediate }: Instructi
   const operation = opcode & BPF_OPERATION_MASK;
   const short = (opcode & BPF_CLASS_MASK) === BPF_JMP;
   if (operation === BPF_JA) return short ? `goto ${place(offset, names)}` : `gotol ${place(immediate, names)}`;
+  if (operation === BPF_JCOND) return short ? `may_goto ${place(offset, names)}` : undefined;
   if (operation === BPF_EXIT) return 'exit';
   if (operation === BPF_CALL) return writeCall(source, immediate, names);
   const comparison = wordOf(JUMP_WORDS, (word) => word === operation);
@@ -167,7 +171,7 @@ function writeWide(
 function writePacketLoad({ opcode, source, immediate }: Instruction): string | undefined {
   const mode = opcode & BPF_MODE_MASK;
   if (mode === BPF_ABS) return `r0 = *(u${bits(opcode)} *)skb[${immediate}]`;
-  return mode === BPF_IND ? `r0 = *(u${bits(opcode)} *)skb[r${source} ${signed(immediate)}]` : undefined;
+  return mode === BPF_IND ? `r0 = *(u${bits(opcode)} *)skb[r${source} + ${immediate}]` : undefined;
 }
 
 function writeLoad({ opcode, destination, source, offset }: Instruction): string | undefined {
@@ -184,6 +188,10 @@ function writeStore({ opcode, destination, offset }: Instruction, value: string)
 
 function writeAtomic({ opcode, destination, source, offset, immediate }: Instruction): string | undefined {
   const memory = `(u${bits(opcode)} *)(r${destination} ${signed(offset)})`;
+  if (immediate === BPF_LOAD_ACQ) {
+    return `r${destination} = load_acquire((u${bits(opcode)} *)(r${source} ${signed(offset)}))`;
+  }
+  if (immediate === BPF_STORE_REL) return `store_release(${memory}, r${source})`;
   const prefix = (opcode & BPF_SIZE_MASK) === BPF_DW ? 'atomic64' : 'atomic';
   if (immediate === BPF_XCHG) return `r${source} = ${prefix}_xchg(${memory}, r${source})`;
   if (immediate === BPF_CMPXCHG) return `r0 = ${prefix}_cmpxchg(${memory}, r0, r${source})`;

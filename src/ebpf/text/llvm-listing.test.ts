@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { encodeInstructions } from '../instruction.js';
 import { assembleInstructions } from './assemble.js';
 import { disassemble } from './disassemble.js';
+import { LLVM_LISTING } from './llvm-listing.test-support.js';
 
 const SOURCE = `
 typedef unsigned long long u64; typedef unsigned int u32; typedef unsigned short u16; typedef unsigned char u8;
@@ -41,35 +42,50 @@ function missing(): string | false {
   return !execFileSync('clang', ['-print-targets']).includes('bpf') && 'this clang has no BPF target';
 }
 
-/** Bytes and text of each instruction of an object, as llvm-objdump lists them. */
-function listing(): { readonly bytes: string; readonly text: string }[] {
+interface Listed {
+  /** Two hexadecimal digits each. */
+  readonly bytes: string;
+  readonly text: string;
+}
+
+/** Instructions of an object that clang has just made, as llvm-objdump lists them. */
+function compile(): Listed[] {
   const folder = mkdtempSync(join(tmpdir(), 'tp4-clang-'));
   try {
     const [source, object] = [join(folder, 'a.c'), join(folder, 'a.o')];
     writeFileSync(source, SOURCE);
     execFileSync('clang', ['-O2', '-target', 'bpf', '-mcpu=v3', '-c', source, '-o', object]);
     const listed = execFileSync('llvm-objdump', ['-d', '--mattr=+alu32', object], { encoding: 'utf8' });
-    return [...listed.matchAll(/^ *\d+:\t((?:[\da-f]{2} )*[\da-f]{2})\t(.*?)(?: <\w+>)?$/gm)].map(
-      ([, bytes, text]) => ({
-        bytes: bytes!.replaceAll(' ', ''),
-        text: text!,
-      }),
-    );
+    return [...listed.matchAll(/^ *\d+:\t((?:[\da-f]{2} )*[\da-f]{2})\t(.*)$/gm)].map(([, bytes, text]) => ({
+      bytes: bytes!.replaceAll(' ', ''),
+      text: text!,
+    }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+function checkText({ bytes, text }: Listed): void {
+  const instructions = assembleInstructions(text);
+  assert.equal(Buffer.from(encodeInstructions(instructions)).toString('hex'), bytes, text);
+  const ours = disassemble(instructions);
+  assert.ok(!ours.includes('.slot'), ours);
+  assert.deepEqual(assembleInstructions(ours), instructions);
+}
+
+test("llvm-objdump's text of every instruction, as recorded, assembles to its bytes, and so does ours", () => {
+  const recorded = LLVM_LISTING.trim().split('\n');
+  assert.ok(recorded.length > 160, `${recorded.length} instructions`);
+  for (const line of recorded) {
+    const [bytes, text] = line.split(' | ') as [string, string];
+    checkText({ bytes: bytes.replaceAll(' ', ''), text });
+  }
+});
+
 test("llvm-objdump's text of what clang compiles assembles to clang's bytes, and so does ours", {
   skip: missing(),
 }, () => {
-  const listed = listing();
-  assert.ok(listed.length > 60, `${listed.length} instructions`);
-  for (const { bytes, text } of listed) {
-    const instructions = assembleInstructions(text);
-    assert.equal(Buffer.from(encodeInstructions(instructions)).toString('hex'), bytes, text);
-    const ours = disassemble(instructions);
-    assert.ok(!ours.includes('.slot'), ours);
-    assert.deepEqual(assembleInstructions(ours), instructions);
-  }
+  const compiled = compile();
+  assert.ok(compiled.length > 60, `${compiled.length} instructions`);
+  compiled.forEach(checkText);
 });
