@@ -56,6 +56,7 @@ const ALLOWED = {
     'options',
     'suggestion',
     'arena',
+    'ebpf',
     'kernel',
     'capture-file',
     'linux-kernel',

@@ -1,6 +1,6 @@
 import { PacketError } from '../../errors.js';
 import { encodeInstructions, type Instruction } from '../instruction.js';
-import type { Program } from '../program.js';
+import type { Program, SourceLine } from '../program.js';
 import { jumpDistance } from '../structure.js';
 import { LineReader, quoteName } from './line-reader.js';
 import { writeMap } from './map-text.js';
@@ -16,42 +16,79 @@ export interface DisassemblyOptions {
   readonly labels?: boolean;
 }
 
+/** How to write a program. */
+export interface ProgramTextOptions extends DisassemblyOptions {
+  /** Lines of source, where they are known, as comments in front of what they were compiled to. Default false. */
+  readonly source?: boolean;
+}
+
 /**
  * Writes instructions in the kernel's notation (verifier log, `bpftool prog dump xlated`), one a line, with `ll` behind 64-bit
  * immediates as LLVM does. Any slots can be written: what no text of that notation would give back is written as bytes (`.slot`), and
  * {@link assembleInstructions} gives back the very same slots.
  */
 export function disassemble(instructions: readonly Instruction[], options: DisassemblyOptions = {}): string {
-  const lines = writeLines(instructions, 0, instructions.length, options, {});
-  return lines.map((line) => `${line}\n`).join('');
+  const { slots = false, labels = false } = options;
+  const lines = writeLines(instructions, 0, instructions.length, labels, {});
+  return lines.map((line) => `${showLine(line, slots, instructions.length)}\n`).join('');
 }
 
 /**
- * Writes a program with its maps and functions, as {@link assemble} reads it: all of it but its lines of source and BTF. Functions whose
- * names are taken get their slot behind the name.
+ * Writes a program with its maps and functions, as {@link assemble} reads it: all of it but BTF and, unless as comments, lines of source.
+ * Functions whose names are taken get their slot behind the name.
  */
-export function disassembleProgram(program: Program): string {
+export function disassembleProgram(program: Program, options: ProgramTextOptions = {}): string {
+  const { slots = false, labels = !slots, source = false } = options;
   const { instructions, subprograms, maps, kernelFunctions } = program;
-  const written = new Map(instructions.length === 0 ? [] : subprogramNames(program));
+  const names = programNames(program);
   const lines = [`.license ${quoteName(program.license)}`];
   for (const name of kernelFunctions) lines.push(`.extern ${quoteName(name)}`);
   for (const map of maps) lines.push(...writeMap(map));
   lines.push(`.section ${sectionOf(program)}`);
+  const comments = new Map(source ? program.lines.map((line) => [line.slot, showSource(line)]) : []);
   for (const [index, { start, end }] of subprograms.entries()) {
     if (index === 1) lines.push('.section .text');
-    lines.push(`.function ${quoteName(written.get(start) ?? program.name)}`);
-    const names: NamesAt = {
-      subprogram: (slot) => written.get(slot),
-      map: (at) => maps[at]?.name,
-      kernelFunction: (at) => kernelFunctions[at],
-    };
-    lines.push(
-      ...writeLines(instructions, start, end, { labels: true }, names).map((line) =>
-        line.endsWith(':') ? line : `  ${line}`,
-      ),
-    );
+    lines.push(`.function ${quoteName(names.subprogram(start) ?? program.name)}`);
+    for (const line of writeLines(instructions, start, end, labels, names)) {
+      const comment = comments.get(line.slot);
+      if (comment !== undefined && !line.isLabel) lines.push(comment);
+      lines.push(line.isLabel ? line.text : `  ${showLine(line, slots, end)}`);
+    }
   }
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** The text of each instruction of a program by its slot, with names of maps and functions, and distances of jumps. */
+export function listProgram(program: Program): ReadonlyMap<number, string> {
+  const { instructions } = program;
+  const lines = writeLines(instructions, 0, instructions.length, false, programNames(program));
+  return new Map(lines.map((line) => [line.slot, `${line.code}${line.text}`]));
+}
+
+/** A label, or an instruction. */
+interface TextLine {
+  readonly isLabel: boolean;
+  readonly slot: number;
+  /** Operation code as listings have it, `(b7) `; empty for labels and bytes. */
+  readonly code: string;
+  readonly text: string;
+}
+
+function showLine({ isLabel, slot, code, text }: TextLine, slots: boolean, end: number): string {
+  return slots && !isLabel ? `${String(slot).padStart(String(end - 1).length)}: ${code}${text}` : text;
+}
+
+function showSource({ file, line, text }: SourceLine): string {
+  return `; ${file}:${line}${text === '' ? '' : `: ${text.trim()}`}`.replaceAll('\n', ' ');
+}
+
+function programNames(program: Program) {
+  const written = new Map(program.instructions.length === 0 ? [] : subprogramNames(program));
+  return {
+    subprogram: (slot: number) => written.get(slot),
+    map: (index: number) => program.maps[index]?.name,
+    kernelFunction: (index: number) => program.kernelFunctions[index],
+  };
 }
 
 function* subprogramNames({ name, subprograms }: Program): Iterable<[start: number, name: string]> {
@@ -75,14 +112,13 @@ function writeLines(
   instructions: readonly Instruction[],
   start: number,
   end: number,
-  { slots = false, labels = false }: DisassemblyOptions,
+  labels: boolean,
   names: NamesAt,
-): string[] {
+): TextLine[] {
   const places = labels ? findPlaces(instructions, start, end) : new Set<number>();
-  const width = String(end - 1).length;
-  const lines: string[] = [];
+  const lines: TextLine[] = [];
   for (let slot = start; slot < end; ) {
-    if (places.has(slot)) lines.push(`slot_${slot}:`);
+    if (places.has(slot)) lines.push({ isLabel: true, slot, code: '', text: `slot_${slot}:` });
     const first = instructions[slot]!;
     const length = writable(instructions, slot, end);
     const text =
@@ -90,7 +126,7 @@ function writeLines(
         ? writeBytes(first)
         : writeInstruction(first, instructions[slot + 1], namesFrom(slot, places, names))!;
     const code = length === 0 ? '' : `(${first.opcode.toString(16).padStart(2, '0')}) `;
-    lines.push(slots ? `${String(slot).padStart(width)}: ${code}${text}` : text);
+    lines.push({ isLabel: false, slot, code, text });
     slot += Math.max(length, 1);
   }
   return lines;

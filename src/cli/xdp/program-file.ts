@@ -1,0 +1,48 @@
+import type { Program, ProgramObject } from '../../ebpf/program.js';
+import { PacketError } from '../../errors.js';
+import { readPrograms } from '../../host/read-programs.js';
+import { checkChoice } from '../../options.js';
+import type { CommandLine } from '../options.js';
+
+/** A program file, and the program of it that was named. */
+export interface NamedProgram {
+  readonly file: string;
+  readonly object: ProgramObject;
+  readonly program: Program;
+}
+
+/** The one positional argument of a command. @throws PacketError INVALID_OPTION */
+export function fileArgument(line: CommandLine, command: string): string {
+  const [file, ...more] = line.positionals;
+  if (file === undefined) {
+    throw new PacketError('INVALID_OPTION', `${command}: no program file is named`, {
+      remedy: `${command} FILE; ${command} --help tells more`,
+    });
+  }
+  if (more.length > 0) {
+    throw new PacketError('INVALID_OPTION', `one file at a time: "${more[0]}" is too many`, {
+      remedy: 'options begin with --',
+    });
+  }
+  return file;
+}
+
+/** Reads the file and finds the program that `--program` names; without it there must be one only. @throws PacketError */
+export async function readNamedProgram(line: CommandLine, command: string): Promise<NamedProgram> {
+  const file = fileArgument(line, command);
+  const object = await readPrograms(file);
+  const name = line.text('program');
+  const names = object.programs.map((program) => program.name);
+  if (object.programs.length === 0) {
+    throw new PacketError('PROGRAM_CORRUPT', `${file} has no programs`, {
+      remedy: 'functions in .text are no programs: write .section xdp in front of one',
+    });
+  }
+  if (name !== undefined) checkChoice('--program', name, names);
+  else if (names.length > 1) {
+    throw new PacketError('INVALID_OPTION', `${file} has the programs ${names.join(', ')}`, {
+      remedy: `choose one: --program ${names[0]}`,
+    });
+  }
+  return { file, object, program: object.programs[name === undefined ? 0 : names.indexOf(name)]! };
+}
