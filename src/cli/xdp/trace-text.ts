@@ -1,5 +1,5 @@
 import type { Program } from '../../ebpf/program.js';
-import { listProgram } from '../../ebpf/text/disassemble.js';
+import { listProgram } from '../../ebpf/text/program-text.js';
 import type { TraceStep } from '../../ebpf/tracing/contract.js';
 import type { Landmarks } from '../../ebpf/trial/landmarks.js';
 

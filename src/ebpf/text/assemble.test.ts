@@ -7,7 +7,7 @@ import { encodeInstructions } from '../instruction.js';
 import type { MapDefinition } from '../maps/contract.js';
 import type { Program } from '../program.js';
 import { assemble, assembleInstructions } from './assemble.js';
-import { disassembleProgram } from './disassemble.js';
+import { disassembleObject, disassembleProgram } from './program-text.js';
 
 const SOURCE = `; Counts packets, and lets those through that a function says.
 .license GPL
@@ -126,6 +126,46 @@ test('a program that was written out comes back the same', () => {
   }
 });
 
+test('an object that was written out comes back the same, functions of several programs written once', () => {
+  const object = assemble(SOURCE);
+  const text = disassembleObject(object);
+  assert.equal(text.match(/^\.function thrice$/gm)!.length, 1);
+  const again = assemble(text);
+  assert.deepEqual(again.maps, object.maps);
+  assert.deepEqual(
+    again.programs.map((program) => ({ ...program, lines: [] })),
+    object.programs.map((program) => ({ ...program, lines: [] })),
+  );
+  assert.equal(disassembleObject(again), text);
+});
+
+test('functions of one name in several programs stay apart where they or what they call are different', () => {
+  const [one, two] = ['r0 = 1', 'r0 = 2'].map((statement, index) => {
+    const source = `.function main${index}\ncall outer\nexit\n.text\n.function outer\ncall inner\nexit\n.function inner\n${statement}\nexit\n`;
+    return assemble(source).programs[0]!;
+  });
+  const again = assemble(disassembleObject({ programs: [one!, two!], maps: [] }));
+  for (const [index, program] of [one!, two!].entries()) {
+    assert.deepEqual(again.programs[index]!.instructions, program.instructions);
+  }
+  assert.deepEqual(
+    again.programs.map(({ subprograms }) => subprograms.map(({ name }) => name)),
+    [
+      ['main0', 'outer', 'inner'],
+      ['main1', 'outer_2', 'inner_2'],
+    ],
+  );
+});
+
+test('lines of source are comments in front of what they were compiled to', () => {
+  const [program] = assemble('  r0 = 1\nout: exit\n', { file: 'a.s' }).programs;
+  const text = disassembleProgram(program!, { source: true, slots: true });
+  assert.equal(
+    text.slice(text.indexOf('.function')),
+    '.function program\n; a.s:1: r0 = 1\n  0: (b7) r0 = 1\n; a.s:2: out: exit\n  1: (95) exit\n',
+  );
+});
+
 test('functions whose names are taken or empty get names of their own', () => {
   const { instructions } = createProgram(assembleInstructions('call a\ncall b\nexit\na: exit\nb: exit\n'));
   const subprograms = [0, 3, 4].map((start, index) => ({
@@ -136,8 +176,8 @@ test('functions whose names are taken or empty get names of their own', () => {
   const { programs } = assemble(disassembleProgram(createProgram(instructions, { name: 'same', subprograms })));
   assert.deepEqual(ranges(programs[0]!), [
     ['same', 0, 3],
-    ['same_3', 3, 4],
-    ['_4', 4, 5],
+    ['same_2', 3, 4],
+    ['_2', 4, 5],
   ]);
   assert.deepEqual(encodeInstructions(programs[0]!.instructions), encodeInstructions(instructions));
 });

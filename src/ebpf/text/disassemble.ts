@@ -1,11 +1,8 @@
 import { PacketError } from '../../errors.js';
 import { encodeInstructions, type Instruction } from '../instruction.js';
-import type { Program, SourceLine } from '../program.js';
 import { jumpDistance } from '../structure.js';
 import { LineReader, quoteName } from './line-reader.js';
-import { writeMap } from './map-text.js';
 import { readInstruction } from './read-instruction.js';
-import { sectionOf } from './sections.js';
 import { type Names, writeInstruction } from './write-instruction.js';
 
 /** How to write instructions. */
@@ -14,12 +11,6 @@ export interface DisassemblyOptions {
   readonly slots?: boolean;
   /** Places to jump to as labels (`slot_12:`, a line of their own), not as distances. Default false. */
   readonly labels?: boolean;
-}
-
-/** How to write a program. */
-export interface ProgramTextOptions extends DisassemblyOptions {
-  /** Lines of source, where they are known, as comments in front of what they were compiled to. Default false. */
-  readonly source?: boolean;
 }
 
 /**
@@ -33,40 +24,8 @@ export function disassemble(instructions: readonly Instruction[], options: Disas
   return lines.map((line) => `${showLine(line, slots, instructions.length)}\n`).join('');
 }
 
-/**
- * Writes a program with its maps and functions, as {@link assemble} reads it: all of it but BTF and, unless as comments, lines of source.
- * Functions whose names are taken get their slot behind the name.
- */
-export function disassembleProgram(program: Program, options: ProgramTextOptions = {}): string {
-  const { slots = false, labels = !slots, source = false } = options;
-  const { instructions, subprograms, maps, kernelFunctions } = program;
-  const names = programNames(program);
-  const lines = [`.license ${quoteName(program.license)}`];
-  for (const name of kernelFunctions) lines.push(`.extern ${quoteName(name)}`);
-  for (const map of maps) lines.push(...writeMap(map));
-  lines.push(`.section ${sectionOf(program)}`);
-  const comments = new Map(source ? program.lines.map((line) => [line.slot, showSource(line)]) : []);
-  for (const [index, { start, end }] of subprograms.entries()) {
-    if (index === 1) lines.push('.section .text');
-    lines.push(`.function ${quoteName(names.subprogram(start) ?? program.name)}`);
-    for (const line of writeLines(instructions, start, end, labels, names)) {
-      const comment = comments.get(line.slot);
-      if (comment !== undefined && !line.isLabel) lines.push(comment);
-      lines.push(line.isLabel ? line.text : `  ${showLine(line, slots, end)}`);
-    }
-  }
-  return lines.map((line) => `${line}\n`).join('');
-}
-
-/** The text of each instruction of a program by its slot, with names of maps and functions, and distances of jumps. */
-export function listProgram(program: Program): ReadonlyMap<number, string> {
-  const { instructions } = program;
-  const lines = writeLines(instructions, 0, instructions.length, false, programNames(program));
-  return new Map(lines.map((line) => [line.slot, `${line.code}${line.text}`]));
-}
-
 /** A label, or an instruction. */
-interface TextLine {
+export interface TextLine {
   readonly isLabel: boolean;
   readonly slot: number;
   /** Operation code as listings have it, `(b7) `; empty for labels and bytes. */
@@ -74,41 +33,20 @@ interface TextLine {
   readonly text: string;
 }
 
-function showLine({ isLabel, slot, code, text }: TextLine, slots: boolean, end: number): string {
+/** A line as text. @param end slot after the last one, as wide as which slots are written */
+export function showLine({ isLabel, slot, code, text }: TextLine, slots: boolean, end: number): string {
   return slots && !isLabel ? `${String(slot).padStart(String(end - 1).length)}: ${code}${text}` : text;
 }
 
-function showSource({ file, line, text }: SourceLine): string {
-  return `; ${file}:${line}${text === '' ? '' : `: ${text.trim()}`}`.replaceAll('\n', ' ');
-}
-
-function programNames(program: Program) {
-  const written = new Map(program.instructions.length === 0 ? [] : subprogramNames(program));
-  return {
-    subprogram: (slot: number) => written.get(slot),
-    map: (index: number) => program.maps[index]?.name,
-    kernelFunction: (index: number) => program.kernelFunctions[index],
-  };
-}
-
-function* subprogramNames({ name, subprograms }: Program): Iterable<[start: number, name: string]> {
-  const taken = new Set<string>();
-  for (const [index, subprogram] of subprograms.entries()) {
-    let unique = index === 0 ? name : subprogram.name;
-    while (unique === '' || taken.has(unique)) unique += `_${subprogram.start}`;
-    taken.add(unique);
-    yield [subprogram.start, unique];
-  }
-}
-
 /** Names by slot or index. */
-interface NamesAt {
+export interface NamesAt {
   readonly subprogram?: (slot: number) => string | undefined;
   readonly map?: (index: number) => string | undefined;
   readonly kernelFunction?: (index: number) => string | undefined;
 }
 
-function writeLines(
+/** Writes the slots from one to before another. */
+export function writeLines(
   instructions: readonly Instruction[],
   start: number,
   end: number,

@@ -145,12 +145,12 @@ export class MapDeclarations {
   }
 }
 
-/** Lines of a map, as {@link MapDeclarations} reads them. */
-export function writeMap(map: MapDefinition): string[] {
+/** Lines of a map, as {@link MapDeclarations} reads them. @param name its own, or another one where that is taken */
+export function writeMap(map: MapDefinition, name: string): string[] {
   const { initialValue = new Uint8Array(), initialEntries = [], inner } = map;
   const end = initialValue.findLastIndex((byte) => byte !== 0) + 1;
-  const lines = inner === undefined ? [] : [`.template ${writeProperties(inner)}`];
-  lines.push(`.map ${writeProperties(map)}`);
+  const lines = inner === undefined ? [] : [`.template ${writeProperties(inner, inner.name)}`];
+  lines.push(`.map ${writeProperties(map, name)}`);
   for (let at = 0; at < end; at += BYTES_A_LINE) {
     const bytes = Array.from(initialValue.subarray(at, Math.min(at + BYTES_A_LINE, end)), (byte) =>
       byte.toString(16).padStart(2, '0'),
@@ -172,17 +172,8 @@ function join({ parts, length }: InitialValue): Uint8Array {
   return whole;
 }
 
-function writeProperties({
-  name,
-  type,
-  keySize,
-  valueSize,
-  maxEntries,
-  flags,
-  frozen,
-  pinnedByName,
-  inner,
-}: MapDefinition): string {
+function writeProperties(map: MapDefinition, name: string): string {
+  const { type, keySize, valueSize, maxEntries, flags, frozen, pinnedByName, inner } = map;
   const words = [quoteName(name), type, `key ${keySize} value ${valueSize} entries ${maxEntries}`];
   if (flags !== 0) words.push(`flags 0x${(flags >>> 0).toString(16)}`);
   if (frozen) words.push('frozen');
