@@ -227,7 +227,7 @@ test('what LLVM and bpftool write otherwise is understood, too', () => {
     ['call 0x33', 'call bpf_redirect_map#51'],
     ['call redirect_map', 'call bpf_redirect_map#51'],
     ['call bpf_redirect_map', 'call bpf_redirect_map#51'],
-    ['call -1', 'call unknown#-1'],
+    ['call -1', 'call pc-1'],
     ['r1 = -0x5', 'r1 = -5'],
     ['w1 = 0xffffffff', 'w1 = -1'],
     ['r1 = -1 ll', 'r1 = 0xffffffffffffffff ll'],

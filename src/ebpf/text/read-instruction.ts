@@ -140,9 +140,8 @@ function readCall(reader: LineReader): ReadInstruction {
   const token = reader.peek();
   const next = reader.peek(1);
   const after = reader.peek(2);
-  // llvm-objdump writes "call -1" where the linker is to put a function; a sign alone cannot be a distance.
-  if (token.kind === 'number' || token.text === '-')
-    return { slots: [instruction(opcode, { immediate: readNumber(reader) })] };
+  // A number with a sign is a distance: llvm-objdump writes "call -1" where the linker is to put a function.
+  if (token.kind === 'number') return { slots: [instruction(opcode, { immediate: readNumber(reader) })] };
   if (token.text === 'kernel' && next.text === '-' && after.text === 'function') {
     reader.expect(CALL_EXAMPLE, 'kernel', '-', 'function', '#');
     return { slots: [instruction(opcode, { source: BPF_PSEUDO_KFUNC_CALL, immediate: readNumber(reader) })] };
