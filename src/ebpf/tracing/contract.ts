@@ -12,6 +12,7 @@ export interface RegisterValue {
 export interface TraceStep {
   /** The program that it is of: after a tail call another one. */
   readonly program: Program;
+  /** Slot of the instruction in it. */
   readonly slot: number;
   /** The registers that it wrote, with what they hold now, in the order of their numbers. */
   readonly written: readonly RegisterValue[];

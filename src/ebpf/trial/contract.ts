@@ -4,6 +4,7 @@ import type { TraceStep } from '../tracing/contract.js';
 export interface PacketOrigin {
   /** Index of the interface. */
   readonly ingressInterface: number;
+  /** Number of the receive queue. */
   readonly queue: number;
 }
 
@@ -31,6 +32,7 @@ export interface PacketOutcome {
   readonly packet: Uint8Array;
   /** Instructions that were executed. */
   readonly executed: number;
+  /** Why the run was stopped; undefined where it came to its end. */
   readonly fault: Fault | undefined;
   /** Of packets with verdict XDP_REDIRECT. */
   readonly redirect: RedirectTarget | undefined;

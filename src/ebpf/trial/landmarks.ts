@@ -2,12 +2,13 @@ import { CONTEXT_BYTES } from '../execution.js';
 import type { Machine } from '../machine.js';
 import type { EbpfMap } from '../maps/contract.js';
 
-/** A stretch of addresses that has a name. */
-interface Stretch {
-  readonly name: string;
-  /** Arena offsets: the address that distances count from, the first one, and the one after the last. */
+/** Addresses between two others; arena offsets. */
+export interface AddressRange {
+  /** Where distances count from. */
   readonly origin: number;
+  /** The first one. */
   readonly first: number;
+  /** The one after the last. */
   readonly end: number;
 }
 
@@ -15,17 +16,17 @@ interface Stretch {
 export class Landmarks {
   readonly #machine: Machine;
   readonly #maps: readonly EbpfMap[];
-  readonly #stretches: readonly Stretch[];
+  readonly #ranges: ReadonlyMap<string, AddressRange>;
 
   /** @param packet where a packet begins, and the room that it has */
-  constructor(machine: Machine, maps: readonly EbpfMap[], packet: Omit<Stretch, 'name'>) {
+  constructor(machine: Machine, maps: readonly EbpfMap[], packet: AddressRange) {
     this.#machine = machine;
     this.#maps = maps.filter(({ row }) => row !== undefined);
     const { context } = machine;
-    this.#stretches = [
-      { name: 'packet', ...packet },
-      { name: 'ctx', origin: context, first: context, end: context + CONTEXT_BYTES },
-    ];
+    this.#ranges = new Map([
+      ['packet', packet],
+      ['ctx', { origin: context, first: context, end: context + CONTEXT_BYTES }],
+    ]);
   }
 
   /** What register 10 holds in a program's first function. */
@@ -41,8 +42,9 @@ export class Landmarks {
   nameOf(address: bigint, framePointer: bigint): string | undefined {
     if (address >= 1n << 31n) return undefined;
     const at = Number(address);
-    const stretch = this.#stretches.find(({ first, end }) => at >= first && at <= end);
-    if (stretch !== undefined) return `${stretch.name}${signed(at - stretch.origin)}`;
+    for (const [name, { origin, first, end }] of this.#ranges) {
+      if (at >= first && at <= end) return `${name}${signed(at - origin)}`;
+    }
     const { low, stackEnd } = this.#machine;
     if (at >= low && at <= stackEnd) return `fp${signed(at - Number(framePointer))}`;
     for (const { row, definition } of this.#maps) {
