@@ -35,11 +35,12 @@ const ALLOWED = {
     'steering',
     'wire',
   ],
-  'linux-kernel': ['errors', 'options', 'arena', 'ebpf', 'kernel', 'ring', 'steering'],
+  'linux-kernel': ['errors', 'options', 'suggestion', 'arena', 'ebpf', 'kernel', 'ring', 'steering'],
   soft: [
     'errors',
     'arena',
     'capture-file',
+    'ebpf',
     'kernel',
     'nic',
     'packet',

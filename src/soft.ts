@@ -21,6 +21,16 @@ export {
 } from './capture-file/contract.js';
 export { CaptureStream, openCapture } from './capture-file/open-capture.js';
 export { type ChunkSink, PcapWriter, type PcapWriterOptions } from './capture-file/pcap-writer.js';
+// eBPF programs and their maps
+export type { Instruction } from './ebpf/instruction.js';
+export {
+  type InitialEntry,
+  MAP_TYPES,
+  type MapContents,
+  type MapDefinition,
+  type MapType,
+} from './ebpf/maps/contract.js';
+export type { BoundProgram, Program, ProgramObject, ProgramPlace, SourceLine, Subprogram } from './ebpf/program.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';
 // The kernel contract
@@ -50,6 +60,17 @@ export {
   type TransmitMetadata,
   type WaitOptions,
 } from './kernel/contract.js';
+// Programs of users in a kernel
+export type {
+  AttachRequest,
+  LoadedObject,
+  LoadedProgram,
+  LoadOptions,
+  ProgramAttachment,
+  ProgramHook,
+  ProgramKernel,
+  TestRun,
+} from './kernel/programs.js';
 export { MICROSOFT_RSS_KEY, type RssOptions, SYMMETRIC_RSS_KEY } from './nic/rss.js';
 export type { InterruptModeration } from './nic/soft-nic.js';
 // Packets
@@ -120,7 +141,7 @@ export type {
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives
-export type { FlowRule, Ports, Receive } from './steering/rules.js';
+export type { FlowRule, Ports, Receive, RedirectedPackets, SteeredPackets } from './steering/rules.js';
 // What soft devices hang on
 export type { FaultOptions } from './wire/fault-options.js';
 export type { GeneratorOptions } from './wire/generator.js';

@@ -32,6 +32,7 @@ export interface LoadOptions {
 
 /** An object in the kernel. */
 export interface LoadedObject {
+  /** In the order of the object, or of the names that were given. */
   readonly programs: readonly LoadedProgram[];
   /** The object's maps by name, and those that were given in their place. Close the object, not its maps. */
   readonly maps: ReadonlyMap<string, MapContents>;
@@ -41,7 +42,10 @@ export interface LoadedObject {
 
 /** A program in the kernel, ready to be attached and to be named by entries of maps of programs. */
 export interface LoadedProgram {
+  /** What it was loaded from. */
   readonly program: Program;
+  /** What an entry of a map of programs holds for it: 32 bits, little-endian. */
+  readonly handle: number;
   /**
    * Runs it on a packet that no device has received.
    *
@@ -71,12 +75,15 @@ export type ProgramHook = 'native' | 'generic' | 'egress';
 export interface AttachRequest {
   /** Name of the interface. */
   readonly interface: string;
+  /** Where on the way of its packets. */
   readonly hook: ProgramHook;
 }
 
 /** A program at work. */
 export interface ProgramAttachment {
+  /** Name of the interface. */
   readonly interface: string;
+  /** Where on the way of its packets. */
   readonly hook: ProgramHook;
   /** Puts another program in its place: each packet meets either the one or the other. @throws PacketError NO_INTERFACE, SYSTEM_CALL */
   replace(program: LoadedProgram): Promise<void>;

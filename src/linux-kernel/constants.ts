@@ -123,22 +123,34 @@ export const PACKET_FANOUT_FLAG_DEFRAG = 0x8000;
 
 // <linux/bpf.h>: bpf(2) commands
 export const BPF_MAP_CREATE = 0;
+export const BPF_MAP_LOOKUP_ELEM = 1;
 export const BPF_MAP_UPDATE_ELEM = 2;
 export const BPF_MAP_DELETE_ELEM = 3;
+export const BPF_MAP_GET_NEXT_KEY = 4;
 export const BPF_PROG_LOAD = 5;
+export const BPF_OBJ_PIN = 6;
+export const BPF_OBJ_GET = 7;
 export const BPF_PROG_TEST_RUN = 10;
 export const BPF_PROG_GET_FD_BY_ID = 13;
 export const BPF_OBJ_GET_INFO_BY_FD = 15;
+export const BPF_MAP_LOOKUP_AND_DELETE_ELEM = 21;
+export const BPF_MAP_FREEZE = 22;
+export const BPF_MAP_LOOKUP_BATCH = 24;
+export const BPF_MAP_UPDATE_BATCH = 26;
 export const BPF_LINK_CREATE = 28;
 export const BPF_LINK_UPDATE = 29;
 
-// <linux/bpf.h>: types, helpers
-export const BPF_MAP_TYPE_XSKMAP = 17;
+// <linux/bpf.h>: types, flags
 export const BPF_PROG_TYPE_XDP = 6;
-/** enum bpf_attach_type: the attach type of XDP links. */
+// enum bpf_attach_type: what XDP programs are loaded for, and the attach type of XDP links.
+export const BPF_XDP_DEVMAP = 35;
+export const BPF_XDP_CPUMAP = 36;
 export const BPF_XDP = 37;
-export const XDP_PASS = 2;
-export const XDP_TX = 3;
+/** Flags of maps: this process may only read, or only write. */
+export const BPF_F_RDONLY = 1 << 3;
+export const BPF_F_WRONLY = 1 << 4;
+/** Bytes of the name of a program or map, with its final zero. */
+export const BPF_OBJ_NAME_LEN = 16;
 /** Bytes that the kernel keeps free in front of a received packet. */
 export const XDP_PACKET_HEADROOM = 256;
 /** bpf_attr.prog_flags, since Linux 5.18: the program takes packets of several fragments. */
@@ -178,6 +190,7 @@ export const ENOENT = 2;
 export const EINTR = 4;
 export const ENXIO = 6;
 export const E2BIG = 7;
+export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { PacketError } from '../errors.js';
 import { type Known, known } from '../kernel/answer.js';
 import type { AttachedProgram, DeviceReport } from '../kernel/device-report.js';
-import { programName } from './bpf-programs.js';
 import { readCapabilities } from './capabilities.js';
 import { IFF_UP } from './constants.js';
 import { Ethtool } from './ethtool.js';
@@ -10,6 +9,7 @@ import { type LinuxInterface, listInterfaces, readInterface } from './interfaces
 import { answerModes, hasAfXdp } from './mode-answers.js';
 import { type LinkFacts, readLink } from './netlink/link.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
+import { programName } from './programs/program-name.js';
 import { SystemCalls } from './system-calls.js';
 
 const SYSFS = '/sys/class/net';

@@ -1,5 +1,4 @@
 import { factOf } from '../kernel/answer.js';
-import { programName } from './bpf-programs.js';
 import {
   describeHolders,
   type Holders,
@@ -11,6 +10,7 @@ import type { LinuxInterface } from './interfaces.js';
 import { describeProgram, detachCommand } from './mode-answers.js';
 import { readLink } from './netlink/link.js';
 import { listXdpSockets } from './netlink/xdp-sockets.js';
+import { programName } from './programs/program-name.js';
 import type { Meaning } from './system-call-error.js';
 import type { SystemCalls } from './system-calls.js';
 

@@ -15,6 +15,7 @@ import { ORDER_OF_CALLS } from '../kernel/remedies.js';
 import { NEED_WAKEUP } from '../ring/frame-rings.js';
 import { V2_TRANSMIT } from '../ring/v2/layout.js';
 import { V3_TRANSMIT } from '../ring/v3/layout.js';
+import { refuseRedirected } from '../steering/redirected.js';
 import type { Receive } from '../steering/rules.js';
 import { AF_PACKET, EAFNOSUPPORT, EAGAIN, ENETDOWN, ENOBUFS, ENXIO, SOCK_CLOEXEC, SOCK_RAW } from './constants.js';
 import { GONE_REMEDY, type LinuxInterface, readInterface } from './interfaces.js';
@@ -157,7 +158,7 @@ export class PacketRingSocket implements KernelSocket {
     const device = readInterface(calls, request.interface);
     const rings = this.#rings!;
     checkBinding(request, device, version, rings);
-    const receive = parseReceive(request.receive);
+    const receive = this.#parse(request.receive);
     const group = fanout === undefined ? undefined : fanoutValue(fanout, ignoreOutgoing);
     this.#bound = { device, promiscuous, fanout: group !== undefined };
     setTrafficOptions(calls, descriptor, request);
@@ -180,7 +181,7 @@ export class PacketRingSocket implements KernelSocket {
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
     checkReceiveRing(receive, this.#rings!.receive !== undefined);
-    const wanted = parseReceive(receive);
+    const wanted = this.#parse(receive);
     if (wanted !== 'none') this.#hear(wanted);
     else if (this.#bound!.fanout) {
       throw new PacketError('MODE_UNSUPPORTED', 'steer: a socket of a fanout group receives as long as it is open', {
@@ -191,6 +192,10 @@ export class PacketRingSocket implements KernelSocket {
       this.#hears = false;
       this.#setPromiscuous(false);
     }
+  }
+
+  #parse(receive: Receive): ParsedReceive {
+    return parseReceive(refuseRedirected(receive, `a socket of ${this.version.toUpperCase()}`));
   }
 
   /** The filter comes first: until it is bound to a protocol the socket hears nothing, so that no other packet slips in. */

@@ -1,8 +1,8 @@
 import { PacketError } from '../errors.js';
 import { checkReceive, compileRule } from '../steering/compile-rules.js';
-import { type FlowRule, type ParsedRule, parseRule, type Receive } from '../steering/rules.js';
+import { type FlowRule, type ParsedRule, parseRule, type SteeredPackets } from '../steering/rules.js';
 
-/** {@link Receive} with rules in numbers. */
+/** {@link SteeredPackets} with rules in numbers. */
 export type ParsedReceive = 'all' | 'none' | readonly ParsedRule[];
 
 /**
@@ -16,7 +16,7 @@ export const MOST_RULES = 8192;
  *
  * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL for more than {@link MOST_RULES} rules
  */
-export function parseReceive(receive: Receive): ParsedReceive {
+export function parseReceive(receive: SteeredPackets): ParsedReceive {
   if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive) as 'all' | 'none';
   const rules: readonly FlowRule[] = receive;
   if (rules.length > MOST_RULES) {

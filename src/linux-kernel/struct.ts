@@ -17,6 +17,13 @@ export class Struct {
     this.#view = new DataView(buffer);
   }
 
+  /** A structure with a copy of these bytes. */
+  static of(bytes: Uint8Array): Struct {
+    const struct = new Struct(bytes.length);
+    struct.bytes.set(bytes);
+    return struct;
+  }
+
   get length(): number {
     return this.bytes.length;
   }

@@ -4,6 +4,8 @@ import type { BindRequest, MemoryRegistration, Mode, TransmitMetadata } from '..
 import { checkLink } from '../kernel/foreign-link.js';
 import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
+import { isRedirected } from '../steering/redirected.js';
+import type { Receive } from '../steering/rules.js';
 import {
   AF_XDP,
   EBUSY,
@@ -96,9 +98,9 @@ function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistra
 }
 
 /** Whoever asks for packets needs a ring for them. @throws PacketError INVALID_OPTION */
-export function checkReceiveRing(receive: 'all' | 'none' | readonly unknown[], hasRing: boolean): void {
+export function checkReceiveRing(receive: Receive, hasRing: boolean): void {
   if (receive !== 'none' && !hasRing) {
-    const asked = receive === 'all' ? "'all'" : 'a list of rules';
+    const asked = receive === 'all' ? "'all'" : isRedirected(receive) ? 'a map of sockets' : 'a list of rules';
     throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`, {
       remedy: SEND_ONLY_REMEDY,
     });

@@ -1,38 +1,19 @@
+import { createProgram } from '../ebpf/create-program.js';
+import type { MapDefinition } from '../ebpf/maps/contract.js';
+import { MOST_SLOTS } from '../ebpf/structure.js';
 import { PacketError } from '../errors.js';
 import { codeForQueues, type QueueRules } from '../steering/programs/rule-code.js';
 import { xdpProgram, xdpRedirect } from '../steering/programs/xdp-program.js';
 import type { ParsedRule } from '../steering/rules.js';
-import {
-  BPF_LINK_CREATE,
-  BPF_LINK_UPDATE,
-  BPF_MAP_CREATE,
-  BPF_MAP_DELETE_ELEM,
-  BPF_MAP_TYPE_XSKMAP,
-  BPF_MAP_UPDATE_ELEM,
-  BPF_XDP,
-  EBUSY,
-  EEXIST,
-  EINVAL,
-  ENODEV,
-  ENOLINK,
-  ENOSPC,
-  ENOTSUPP,
-  EOPNOTSUPP,
-  ERANGE,
-  XDP_FLAGS_DRV_MODE,
-  XDP_FLAGS_SKB_MODE,
-} from './constants.js';
+import { E2BIG } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
-import { GONE_REMEDY } from './interfaces.js';
 import { LinkResets } from './link-resets.js';
-import { programInTheWay } from './occupants.js';
-import { Struct } from './struct.js';
-import { type Meanings, systemCallError } from './system-call-error.js';
+import { LinuxMap } from './programs/linux-map.js';
+import { loadProgram } from './programs/program-loading.js';
+import { ProgramRefusal } from './programs/program-refusal.js';
+import { enterSocket, removeSocket } from './programs/socket-entries.js';
+import { type AttachMode, XdpLink } from './programs/xdp-link.js';
 import type { SystemCalls } from './system-calls.js';
-import { CAPABILITIES, loadXdpProgram } from './xdp-loading.js';
-
-/** Where the program runs: in the driver (native), or in the stack after the driver has made a socket buffer (generic). */
-export type AttachMode = 'native' | 'generic';
 
 /** What the socket of a queue receives: all packets, or those that match a rule. */
 export type QueueReceive = 'all' | readonly ParsedRule[];
@@ -50,15 +31,15 @@ export class XdpProgram {
   /** Whether it takes packets of several fragments (F9). */
   readonly segments: boolean;
   readonly #calls: SystemCalls;
-  readonly #map: number;
-  readonly #link: number;
+  readonly #map: LinuxMap;
+  readonly #link: XdpLink;
   /** The queues with a socket. */
   readonly #queues = new Map<number, QueueReceive>();
   /** The queues with rules in the program that is attached, and these rules by name. Queues that are gone stay in it: their entry is empty. */
   #compiled: ReadonlyMap<number, string> = new Map();
   #users = 1;
 
-  private constructor(calls: SystemCalls, attachMode: AttachMode, segments: boolean, map: number, link: number) {
+  private constructor(calls: SystemCalls, attachMode: AttachMode, segments: boolean, map: LinuxMap, link: XdpLink) {
     this.#calls = calls;
     this.attachMode = attachMode;
     this.segments = segments;
@@ -72,13 +53,13 @@ export class XdpProgram {
    * @throws PacketError NO_PRIVILEGE, MODE_UNSUPPORTED, INTERFACE_BUSY (another program is attached), NO_INTERFACE, SYSTEM_CALL
    */
   static attach(calls: SystemCalls, device: LinuxInterface, attachMode: AttachMode, segments: boolean): XdpProgram {
-    const map = createSocketMap(calls, device.queues);
+    const map = LinuxMap.create(calls, socketMap(device.queues));
     let program = -1;
     try {
-      program = loadXdpProgram(calls, xdpProgram(codeForQueues([]), xdpRedirect(map)), segments);
-      return new XdpProgram(calls, attachMode, segments, map, createLink(calls, program, device, attachMode));
+      program = loadSteering(calls, [], map, segments);
+      return new XdpProgram(calls, attachMode, segments, map, new XdpLink(calls, program, device, attachMode));
     } catch (error) {
-      calls.close(map);
+      map.close();
       throw error;
     } finally {
       if (program >= 0) calls.close(program); // the link holds it
@@ -97,15 +78,7 @@ export class XdpProgram {
     try {
       if ((this.#compiled.get(queue) ?? 'all') !== nameOf(receive)) this.#compile();
       if (before !== undefined) return;
-      const result = this.#calls.bpf(BPF_MAP_UPDATE_ELEM, this.#element(queue, socket));
-      if (result < 0)
-        throw systemCallError(
-          'bpf BPF_MAP_UPDATE_ELEM',
-          -result,
-          `send queue ${queue} to the socket`,
-          {},
-          CAPABILITIES,
-        );
+      enterSocket(this.#map, queue, socket);
     } catch (error) {
       if (before === undefined) this.#queues.delete(queue);
       else this.#queues.set(queue, before);
@@ -115,10 +88,7 @@ export class XdpProgram {
 
   /** Sends the packets of a queue to the stack again. Idempotent. */
   disconnect(queue: number): void {
-    if (!this.#queues.delete(queue)) return;
-    const result = this.#calls.bpf(BPF_MAP_DELETE_ELEM, this.#element(queue));
-    if (result < 0)
-      throw systemCallError('bpf BPF_MAP_DELETE_ELEM', -result, `send queue ${queue} to the stack`, {}, CAPABILITIES);
+    if (this.#queues.delete(queue)) removeSocket(this.#map, queue);
   }
 
   /** Puts a program with the rules of all queues in the place of the one that is attached. */
@@ -134,28 +104,13 @@ export class XdpProgram {
       else list.queues.push(queue);
     }
     const rules: QueueRules[] = [...lists.values()];
-    const program = loadXdpProgram(
-      this.#calls,
-      xdpProgram(codeForQueues(rules), xdpRedirect(this.#map)),
-      this.segments,
-    );
-    const attributes = new Struct(16).u32(0, this.#link).u32(4, program);
-    const result = this.#calls.bpf(BPF_LINK_UPDATE, attributes);
-    this.#calls.close(program); // the link holds it
-    if (result < 0) {
-      const gone = { [ENOLINK]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY } } as const;
-      throw systemCallError('bpf BPF_LINK_UPDATE', -result, 'change the rules', gone, CAPABILITIES);
+    const program = loadSteering(this.#calls, rules, this.#map, this.segments);
+    try {
+      this.#link.update(program, 'change the rules');
+    } finally {
+      this.#calls.close(program); // the link holds it
     }
     this.#compiled = compiled;
-  }
-
-  /** @param socket undefined for a deletion, where the kernel wants the field to be zero */
-  #element(queue: number, socket?: number): Struct {
-    const key = new Struct(4).u32(0, queue);
-    const element = new Struct(32).u32(0, this.#map).pointer(8, key, this.#calls.address(key));
-    if (socket === undefined) return element;
-    const value = new Struct(4).i32(0, socket);
-    return element.pointer(16, value, this.#calls.address(value));
   }
 
   /** One more socket feeds on this program. */
@@ -168,8 +123,8 @@ export class XdpProgram {
   release(queue: number): boolean {
     this.#queues.delete(queue);
     if (--this.#users > 0) return false;
-    this.#calls.close(this.#link);
-    this.#calls.close(this.#map);
+    this.#link.close();
+    this.#map.close();
     return true;
   }
 }
@@ -228,51 +183,38 @@ export class XdpPrograms {
   }
 }
 
-function createSocketMap(calls: SystemCalls, queues: number): number {
-  const attributes = new Struct(72)
-    .u32(0, BPF_MAP_TYPE_XSKMAP)
-    .u32(4, 4)
-    .u32(8, 4)
-    .u32(12, queues)
-    .text(28, 'tp4_sockets');
-  const map = calls.bpf(BPF_MAP_CREATE, attributes);
-  if (map < 0) throw systemCallError('bpf BPF_MAP_CREATE', -map, 'make a map of sockets', {}, CAPABILITIES);
-  return map;
+function socketMap(queues: number): MapDefinition {
+  return { name: 'tp4_sockets', type: 'xskmap', keySize: 4, valueSize: 4, maxEntries: queues, flags: 0 };
 }
 
-function createLink(calls: SystemCalls, program: number, device: LinuxInterface, attachMode: AttachMode): number {
-  const flags = attachMode === 'native' ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
-  const attributes = new Struct(48).u32(0, program).u32(4, device.index).u32(8, BPF_XDP).u32(12, flags);
-  const link = calls.bpf(BPF_LINK_CREATE, attributes);
-  if (link >= 0) return link;
-  const what = `attach an XDP program to ${device.name} in ${attachMode} mode`;
-  const busy = link === -EBUSY || link === -EEXIST;
-  const meanings = busy ? { [-link]: programInTheWay(calls, device) } : linkMeanings(device, attachMode);
-  throw systemCallError('bpf BPF_LINK_CREATE', -link, what, meanings, CAPABILITIES);
+/**
+ * Loads the program for the rules of some queues, whose one map is that of the sockets.
+ *
+ * @returns its descriptor
+ * @throws PacketError FLOW_TABLE_FULL where the verifier finds it too large, NO_PRIVILEGE, SYSTEM_CALL
+ */
+function loadSteering(calls: SystemCalls, rules: readonly QueueRules[], map: LinuxMap, segments: boolean): number {
+  const instructions = xdpProgram(codeForQueues(rules), xdpRedirect(0));
+  const program = createProgram(instructions, { name: 'tp4_redirect', maps: [map.definition], segments });
+  try {
+    return loadProgram(calls, program, [map.handle]);
+  } catch (error) {
+    if (!(error instanceof ProgramRefusal && isTooLarge(error))) throw error;
+    throw new PacketError(
+      'FLOW_TABLE_FULL',
+      `receive: the kernel's verifier follows at most ${MOST_SLOTS} instructions and 8192 jumps in a row, and the rules come to more`,
+      {
+        syscall: 'bpf BPF_PROG_LOAD',
+        ...(error.errno !== undefined && { errno: error.errno }),
+        cause: error,
+        remedy:
+          "use fewer rules, with address prefixes and port ranges, or receive: 'all' and pick the packets in the program",
+      },
+    );
+  }
 }
 
-/** What the kernel and its drivers mean by refusing a link; they say more only in the kernel's trace. */
-function linkMeanings(device: LinuxInterface, attachMode: AttachMode): Meanings {
-  const { name } = device;
-  const unsupported = {
-    code: 'MODE_UNSUPPORTED',
-    why: `the driver ${device.driver || 'of this interface'} runs no XDP programs itself`,
-    remedy: "use mode 'xdp-generic', which works on every driver",
-  } as const;
-  const mtu = {
-    code: 'MODE_UNSUPPORTED',
-    why: `the driver runs no XDP program at an MTU of ${device.mtu} (or its peer's)`,
-    remedy: `lower it (\`ip link set dev ${name} mtu 1500\`, on both ends of a veth pair), or use mode 'xdp-generic'`,
-  } as const;
-  const queues = {
-    code: 'MODE_UNSUPPORTED',
-    why: 'it has fewer receive queues than its peer has transmit queues, or none left for XDP',
-    remedy: `change the number of queues (\`ethtool -L ${name}\`), or use mode 'xdp-generic'`,
-  } as const;
-  return {
-    [ENODEV]: { code: 'NO_INTERFACE', why: 'the interface is gone', remedy: GONE_REMEDY },
-    ...(attachMode === 'native'
-      ? { [EOPNOTSUPP]: unsupported, [ENOTSUPP]: unsupported, [ERANGE]: mtu, [EINVAL]: mtu, [ENOSPC]: queues }
-      : {}),
-  };
+/** Whether it is the limits of the verifier that the program meets; no other refusal of this program can be. */
+function isTooLarge({ errno, message }: ProgramRefusal): boolean {
+  return errno === undefined || errno === E2BIG || message.includes('too complex');
 }

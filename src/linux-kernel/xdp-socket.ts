@@ -16,6 +16,8 @@ import type {
   WaitOptions,
 } from '../kernel/contract.js';
 import { ORDER_OF_CALLS } from '../kernel/remedies.js';
+import { checkReceive } from '../steering/compile-rules.js';
+import { isRedirected } from '../steering/redirected.js';
 import type { Receive } from '../steering/rules.js';
 import { setBusyPoll } from './busy-poll.js';
 import {
@@ -31,8 +33,9 @@ import {
 import { type LinuxInterface, readInterface } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
-import { PromiscuousMember } from './promiscuous.js';
-import { type ParsedReceive, parseReceive } from './receive-rules.js';
+import { expectLinuxMap } from './programs/linux-map.js';
+import { checkRedirectingProgram } from './programs/redirecting-program.js';
+import { parseReceive } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
 import { checkCutoff } from './sessions.js';
 import { Struct } from './struct.js';
@@ -51,7 +54,8 @@ import {
   registerMemory,
 } from './xdp-binding.js';
 import { XdpDataPath, type XdpDataPathShare } from './xdp-data-path.js';
-import type { XdpProgram, XdpPrograms } from './xdp-program.js';
+import { type WantedPackets, XdpFeed } from './xdp-feed.js';
+import type { XdpPrograms } from './xdp-program.js';
 import { createRings, mapRings, type XdpRingEntries } from './xdp-rings.js';
 import { XdpStatistics } from './xdp-statistics.js';
 
@@ -86,10 +90,8 @@ export class XdpSocket implements KernelSocket {
   #bound:
     | { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean; allowCutoff: boolean }
     | undefined;
-  #program: XdpProgram | undefined;
-  /** Whether the interface is to be promiscuous while packets are received; and what makes it so. */
-  #promiscuous = false;
-  #member: PromiscuousMember | undefined;
+  /** How packets come to it, once it is bound. */
+  #feed: XdpFeed | undefined;
   /** `bind` was called. */
   #binding = false;
   /** Unbound or closed: there is no descriptor any more. */
@@ -207,7 +209,6 @@ export class XdpSocket implements KernelSocket {
     const { receive, transmit } = this.#entries!;
     const { segments } = request;
     const { queue, mode } = checkBinding(request, device, memory!, receive > 0, transmit > 0);
-    const wanted = parseReceive(request.receive);
     const metadata = this.#metadata;
     const transmitTimestamps = wantsMetadata(metadata)
       ? checkTransmitMetadata(metadata, device, mode, readXdpFeatures(calls, device.index))
@@ -223,16 +224,26 @@ export class XdpSocket implements KernelSocket {
       segments,
       metadata,
     };
+    const { allowCutoff = false, promiscuous = false } = request;
+    const wanted = this.#parse(request.receive, device, mode, allowCutoff);
     this.#binding = true;
-    const { allowCutoff = false } = request;
-    if (wanted === 'all' && !allowCutoff) checkCutoff(device.name);
     await this.#bindWhenFree(facts, allowCutoff);
     this.#require(true, 'bind', '');
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
-    this.#promiscuous = request.promiscuous ?? false;
-    this.#steer(wanted);
-    await this.#host.programs.settled(device);
+    const { programs } = this.#host;
+    this.#feed = new XdpFeed({
+      calls,
+      programs,
+      descriptor: this.descriptor,
+      device,
+      queue,
+      mode,
+      segments,
+      promiscuous,
+    });
+    this.#feed.steer(wanted);
+    await programs.settled(device);
     this.#require(true, 'bind', '');
     return {
       ...{ mode: got, queue, exclusive: true, largestPacket: largestPacket(device, memory!, segments) },
@@ -297,48 +308,25 @@ export class XdpSocket implements KernelSocket {
    */
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
+    const { device, mode, allowCutoff } = this.#bound!;
+    this.#feed!.steer(this.#parse(receive, device, mode, allowCutoff));
+    await this.#host.programs.settled(device);
+  }
+
+  /** What the caller means, checked. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED, GUARDED_INTERFACE */
+  #parse(receive: Receive, device: LinuxInterface, mode: BoundMode, allowCutoff: boolean): WantedPackets {
+    const hasRing = this.#entries!.receive > 0;
+    if (isRedirected(receive)) {
+      checkReceive(receive);
+      checkReceiveRing(receive, hasRing);
+      const map = expectLinuxMap(receive.xskmap, 'receive.xskmap');
+      checkRedirectingProgram(this.#host.calls, device, mode);
+      return map;
+    }
     const wanted = parseReceive(receive);
-    if (wanted === 'all' && !this.#bound!.allowCutoff) checkCutoff(this.#bound!.device.name);
-    this.#steer(wanted);
-    await this.#host.programs.settled(this.#bound!.device);
-  }
-
-  #steer(receive: ParsedReceive): void {
-    checkReceiveRing(receive, this.#entries!.receive > 0);
-    const { device, queue, mode, segments } = this.#bound!;
-    const { programs } = this.#host;
-    // Drivers send in zero-copy only while a program is attached (ENXIO otherwise), be it one that receives nothing.
-    if (receive === 'none' && mode !== 'xdp-zc') {
-      const program = this.#program;
-      if (program === undefined) return;
-      this.#program = undefined;
-      this.#leavePromiscuous();
-      try {
-        program.disconnect(queue);
-      } finally {
-        programs.release(device, program, queue);
-      }
-      return;
-    }
-    const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
-    try {
-      if (receive !== 'none') {
-        program.connect(queue, this.descriptor, receive);
-        if (this.#promiscuous) this.#member ??= new PromiscuousMember(this.#host.calls, device.index);
-      } else if (this.#program !== undefined) {
-        program.disconnect(queue);
-        this.#leavePromiscuous();
-      }
-    } catch (error) {
-      if (this.#program === undefined) programs.release(device, program, queue);
-      throw error;
-    }
-    this.#program = program;
-  }
-
-  #leavePromiscuous(): void {
-    this.#member?.leave();
-    this.#member = undefined;
+    if (wanted === 'all' && !allowCutoff) checkCutoff(device.name);
+    checkReceiveRing(receive, hasRing);
+    return wanted;
   }
 
   kick(direction: Direction): void {
@@ -390,17 +378,14 @@ export class XdpSocket implements KernelSocket {
 
   #unbind(): void {
     if (this.#ended) return;
-    const { calls, programs, sockets } = this.#host;
+    const { calls, sockets } = this.#host;
     sockets.delete(this);
     this.#path?.close();
-    const program = this.#program;
-    this.#program = undefined;
-    if (program !== undefined) programs.release(this.#bound!.device, program, this.#bound!.queue);
-    this.#leavePromiscuous();
+    this.#feed?.close();
     this.#readStatistics();
     this.#ended = true;
     this.#mapping.freeze();
-    calls.close(this.descriptor); // takes the socket out of the program's map, too, and returns when the driver has let go
+    calls.close(this.descriptor); // takes the socket out of all maps, too, and returns when the driver has let go
   }
 
   /** Undoes everything, in whatever state the socket is. */

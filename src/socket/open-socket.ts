@@ -23,6 +23,7 @@ import { V3Rings } from '../ring/v3/user.js';
 import { V4Rings } from '../ring/v4/user.js';
 import { XdpRings } from '../ring/xdp/user.js';
 import { checkReceive } from '../steering/compile-rules.js';
+import { refuseRedirected } from '../steering/redirected.js';
 import type { Receive } from '../steering/rules.js';
 import { PacketSocket, type RefusedMode } from './packet-socket.js';
 import { trafficOptions } from './traffic-options.js';
@@ -268,13 +269,18 @@ function wantedModes({ mode = 'best' }: OpenSocketOptions): readonly Mode[] {
   return mode.map((one) => checkChoice('mode', one, MODES));
 }
 
-function objection(mode: Mode, info: InterfaceInfo, { exclusive }: OpenSocketOptions): PacketError | undefined {
+function objection(
+  mode: Mode,
+  info: InterfaceInfo,
+  { exclusive, receive }: OpenSocketOptions,
+): PacketError | undefined {
   if (!info.modes.includes(mode)) {
     const code = mode.endsWith('-zc') && info.zeroCopy === false ? 'NO_DRIVER_ZEROCOPY' : 'MODE_UNSUPPORTED';
     return new PacketError(code, `${info.name} (driver ${info.driver}) does not support ${mode}`, {
       remedy: `modes there: ${info.modes.join(', ')}`,
     });
   }
+  if (VERSIONS[mode] !== 'xdp') refuseRedirected(receive, `a socket in mode ${mode}`);
   if (exclusive === undefined || exclusive === isExclusive(mode)) return undefined;
   const what = exclusive
     ? 'the ordinary stack would see the packets, too'

@@ -1,16 +1,17 @@
 import type { Driver } from '../driver/contract.js';
 import { NO_END } from '../driver/no-end.js';
 import { PacketError } from '../errors.js';
-import type { BindRequest, Direction, DropPlace, MemoryRegistration } from '../kernel/contract.js';
+import type { Direction, DropPlace, MemoryRegistration } from '../kernel/contract.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
-import type { Receive } from '../steering/rules.js';
+import type { SteeredPackets } from '../steering/rules.js';
 import { CopyTransmitter } from './copy-transmitter.js';
 import type { Device } from './device.js';
 import { OwnDrops } from './own-drops.js';
 import { Listener } from './packet-core.js';
+import type { CheckedBindRequest } from './requests.js';
 
 /** How a bound socket's rings hang on a device. */
 export interface Attachment {
@@ -24,7 +25,7 @@ export interface Attachment {
   service(direction?: Direction): number;
   /** Whether there is something for `service`. */
   posted(): boolean;
-  steer(receive: Receive): void;
+  steer(receive: SteeredPackets): void;
   /** Drops that the attachment knows of and the rings do not. */
   drops(): Partial<Record<DropPlace, number>>;
   detach(): void;
@@ -38,7 +39,7 @@ export interface Attachment {
 export function attachZeroCopy(
   device: Device,
   rings: KernelRings,
-  request: BindRequest,
+  request: CheckedBindRequest,
   memory: MemoryRegistration | undefined,
 ): Attachment {
   const { driver } = device;
@@ -107,7 +108,12 @@ export function attachZeroCopy(
 }
 
 /** Whether the device's packets fit the frames that they are received into. @throws PacketError FRAME_TOO_SMALL */
-function checkRoom({ driver }: Device, rings: KernelRings, request: BindRequest, memory: MemoryRegistration): void {
+function checkRoom(
+  { driver }: Device,
+  rings: KernelRings,
+  request: CheckedBindRequest,
+  memory: MemoryRegistration,
+): void {
   if (rings.receive === undefined) return;
   const room = memory.frameSize - KERNEL_HEADROOM_BYTES - memory.headroom;
   const longest = driver.mtu + LINK_OVERHEAD_BYTES;
@@ -154,7 +160,7 @@ class ZeroCopySteering {
     return this.#spread;
   }
 
-  steer(receive: Receive): void {
+  steer(receive: SteeredPackets): void {
     const { driver } = this.device;
     const old = this.#handles;
     const keepAway = receive !== 'all';
@@ -195,7 +201,7 @@ class ZeroCopySteering {
 export function attachCopying(
   device: Device,
   rings: KernelRings,
-  request: BindRequest,
+  request: CheckedBindRequest,
   memory: MemoryRegistration | undefined,
 ): Attachment {
   const { driver, core } = device;

@@ -1,5 +1,5 @@
 import type { DropPlace } from '../kernel/contract.js';
-import type { Receive } from '../steering/rules.js';
+import type { SteeredPackets } from '../steering/rules.js';
 import { wireStatistics } from '../wire/options.js';
 import type { Device } from './device.js';
 
@@ -24,13 +24,13 @@ export class OwnDrops {
     private readonly queue: number,
     /** Whether the queue's frames are the socket's. */
     private readonly zeroCopy: boolean,
-    private receive: Receive,
+    private receive: SteeredPackets,
   ) {
     this.#before = this.#own();
   }
 
   /** The socket receives something else from now on. */
-  steer(receive: Receive): void {
+  steer(receive: SteeredPackets): void {
     this.#settle();
     this.receive = receive;
     this.#before = this.#own();

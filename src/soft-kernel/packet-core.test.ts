@@ -6,7 +6,7 @@ import { Arena } from '../arena/arena.js';
 import { CONTINUES, PacketArray } from '../packet-array/packet-array.js';
 import type { PacketList } from '../packet-array/packet-list.js';
 import { KernelRingCounters, type KernelRings } from '../ring/kernel-rings.js';
-import type { Receive } from '../steering/rules.js';
+import type { SteeredPackets } from '../steering/rules.js';
 import { Listener, PacketCore } from './packet-core.js';
 import { PagePool } from './page-pool.js';
 
@@ -50,7 +50,7 @@ class Bench {
   readonly core = new PacketCore(this.arena.u8, this.pool);
   readonly array = new PacketArray(1024);
 
-  listen(receive: Receive, { queue = -1, exclusive = false } = {}): Ears & { listener: Listener } {
+  listen(receive: SteeredPackets, { queue = -1, exclusive = false } = {}): Ears & { listener: Listener } {
     const ears = new Ears(this.arena.u8);
     const listener = new Listener(ears, queue, exclusive);
     this.core.add(listener, receive);
@@ -204,7 +204,7 @@ test('steering anew changes what comes from the next packet on, and a refused ch
 
 test('a removed listener hears nothing more', () => {
   const bench = new Bench();
-  for (const receive of ['all', [{ protocol: 'udp' as const }]] satisfies Receive[]) {
+  for (const receive of ['all', [{ protocol: 'udp' as const }]] satisfies SteeredPackets[]) {
     for (const exclusive of [false, true]) {
       const ears = bench.listen(receive, { queue: 0, exclusive });
       bench.arrive(flows(1));
@@ -254,7 +254,7 @@ test('one socket whose rules match thousands of packets in one batch gets all of
 
 test('packets of several frames stay together, whoever gets them and however many there are', () => {
   const part = (number: number): Uint8Array => udpPacket({ number, length: 100 });
-  for (const receive of ['all', [{ protocol: 'udp' as const }]] satisfies Receive[]) {
+  for (const receive of ['all', [{ protocol: 'udp' as const }]] satisfies SteeredPackets[]) {
     const bench = new Bench();
     const ears = bench.listen(receive);
     const packets = Array.from({ length: 250 }, (_, i) => [part(3 * i), part(3 * i + 1), part(3 * i + 2)]);

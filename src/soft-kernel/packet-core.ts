@@ -15,7 +15,7 @@ import { CONTINUES, MOST_PARTS, type PacketArray } from '../packet-array/packet-
 import { PacketList } from '../packet-array/packet-list.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
 import { FlowTable } from '../steering/flow-table.js';
-import type { Receive } from '../steering/rules.js';
+import type { SteeredPackets } from '../steering/rules.js';
 import type { PagePool } from './page-pool.js';
 
 /** Packets gathered for one rule-matching socket before they are copied to it. */
@@ -119,7 +119,7 @@ export class PacketCore {
   }
 
   /** @throws PacketError QUEUE_BUSY, INVALID_OPTION, FLOW_TABLE_FULL */
-  add(listener: Listener, receive: Receive): void {
+  add(listener: Listener, receive: SteeredPackets): void {
     const free = this.#listeners.indexOf(undefined);
     listener.number = free < 0 ? this.#listeners.length : free;
     this.#listeners[listener.number] = listener;
@@ -144,7 +144,7 @@ export class PacketCore {
   }
 
   /** Changes what a listener receives. New rules are in place before the old ones go. */
-  steer(listener: Listener, receive: Receive): void {
+  steer(listener: Listener, receive: SteeredPackets): void {
     if (listener.exclusive && receive === 'all') {
       const holder = this.#takers.get(listener.queue);
       if (holder !== undefined && holder !== listener) {

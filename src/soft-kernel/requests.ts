@@ -1,7 +1,8 @@
 import { checkInteger, PacketError } from '../errors.js';
 import type { BindRequest, MemoryRegistration, PacketVersion, RingRequest } from '../kernel/contract.js';
 import { checkReceive, compileRule } from '../steering/compile-rules.js';
-import type { FlowRule, Receive } from '../steering/rules.js';
+import { refuseRedirected } from '../steering/redirected.js';
+import type { FlowRule, Receive, SteeredPackets } from '../steering/rules.js';
 
 // What applications ask for is copied and checked here, at the border, and trusted behind it. Types say nothing: whoever calls may
 // be plain JavaScript, or mean harm.
@@ -68,12 +69,17 @@ export function checkRingRequest(given: RingRequest): RingRequest {
   return request;
 }
 
+/** A request that has been checked. */
+export interface CheckedBindRequest extends BindRequest {
+  readonly receive: SteeredPackets;
+}
+
 /**
  * Copies and checks all of a request that does not depend on the device.
  *
  * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED
  */
-export function checkBindRequest(given: BindRequest): BindRequest {
+export function checkBindRequest(given: BindRequest): CheckedBindRequest {
   const request = copyArgument('bind request', given);
   if (request.fanout !== undefined) {
     throw new PacketError('MODE_UNSUPPORTED', 'fanout: the soft kernel has no groups of sockets', {
@@ -85,13 +91,14 @@ export function checkBindRequest(given: BindRequest): BindRequest {
 }
 
 /** The same for what a bound socket is to receive from now on. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
-export function checkSteerRequest(given: Receive): Receive {
+export function checkSteerRequest(given: Receive): SteeredPackets {
   return checkRules(typeof given === 'string' ? given : copyArgument('receive', given));
 }
 
 /** Checks rule by rule, so that a list that asks for too much does not first use up time and memory. */
-function checkRules(receive: Receive): Receive {
-  if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive);
+function checkRules(given: Receive): SteeredPackets {
+  const receive = refuseRedirected(given, 'a socket of the soft kernel');
+  if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive) as SteeredPackets;
   const rules: readonly FlowRule[] = receive;
   let tuples = 0;
   for (let i = 0; i < rules.length; i++) {

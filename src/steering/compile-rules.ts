@@ -22,6 +22,7 @@ import {
   isVlanTag,
 } from '../packet/flow-key.js';
 import type { IpPrefix } from '../packet/ip-address.js';
+import { checkRedirected, isRedirected } from './redirected.js';
 import { FLOW_RULE_FIELDS, type FlowRule, type ParsedRule, type PortRange, parseRule, type Receive } from './rules.js';
 
 /**
@@ -74,6 +75,7 @@ export function compileRules(rules: readonly FlowRule[], where = 'receive'): (Fl
  */
 export function checkReceive(receive: unknown, option = 'receive'): Receive {
   if (receive === 'all' || receive === 'none') return receive;
+  if (isRedirected(receive)) return checkRedirected(receive, option);
   if (!Array.isArray(receive) || receive.length === 0) {
     const found =
       typeof receive === 'string' ? `"${receive}"` : Array.isArray(receive) ? 'an empty list' : String(receive);

@@ -1,3 +1,4 @@
+import type { MapContents } from '../ebpf/maps/contract.js';
 import { checkInteger, PacketError } from '../errors.js';
 import {
   ETHERTYPE_ARP,
@@ -47,8 +48,20 @@ export interface FlowRule {
   readonly port?: Ports;
 }
 
+/**
+ * What an XDP program of the user's own redirects to the socket (K6), instead of one that the kernel makes: AF_XDP sockets only. Nothing is
+ * attached for the socket. It is in the map from `bind` on, under the number of its queue, until it is closed or receives something else.
+ */
+export interface RedirectedPackets {
+  /** A map of type `xskmap` of the same kernel, with an entry for each queue. It stays the caller's. */
+  readonly xskmap: MapContents;
+}
+
+/** What a socket receives of the packets that nobody has redirected: all, none, or those that match one of the rules. */
+export type SteeredPackets = 'all' | 'none' | readonly FlowRule[];
+
 /** What a socket receives. It is said when the socket is opened; there is no default. */
-export type Receive = 'all' | 'none' | readonly FlowRule[];
+export type Receive = SteeredPackets | RedirectedPackets;
 
 /** The first and the last port of a range. */
 export type PortRange = readonly [first: number, last: number];

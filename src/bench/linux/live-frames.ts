@@ -1,13 +1,11 @@
-import {
-  BPF_F_TEST_XDP_LIVE_FRAMES,
-  BPF_PROG_LOAD,
-  BPF_PROG_TEST_RUN,
-  BPF_PROG_TYPE_XDP,
-  XDP_TX,
-} from '../../linux-kernel/constants.js';
+import { createProgram } from '../../ebpf/create-program.js';
+import { XDP_TX } from '../../ebpf/execution.js';
+import { BPF_F_TEST_XDP_LIVE_FRAMES, BPF_PROG_TEST_RUN } from '../../linux-kernel/constants.js';
+import { loadProgram } from '../../linux-kernel/programs/program-loading.js';
 import { Struct } from '../../linux-kernel/struct.js';
 import { systemCallError } from '../../linux-kernel/system-call-error.js';
 import { SystemCalls } from '../../linux-kernel/system-calls.js';
+import { xdpVerdict } from '../../steering/programs/xdp-program.js';
 
 /**
  * A traffic source that outruns every way of sending: bpf(2)'s test run in live-frames mode with a program that answers
@@ -19,7 +17,7 @@ import { SystemCalls } from '../../linux-kernel/system-calls.js';
  */
 export async function sendLiveFrames(interfaceName: string, frame: Uint8Array, count: number): Promise<number> {
   const calls = await SystemCalls.load();
-  const program = loadAnswering(calls, XDP_TX);
+  const program = loadProgram(calls, createProgram(xdpVerdict(XDP_TX)), []);
   const packet = new Struct(frame.length);
   packet.bytes.set(frame);
   const context = new Struct(24).u32(4, frame.length).u32(12, calls.interfaceIndex(interfaceName)); // struct xdp_md
@@ -45,18 +43,4 @@ export async function sendLiveFrames(interfaceName: string, frame: Uint8Array, c
     calls.close(program);
   }
   return sent;
-}
-
-/** An XDP program of two instructions: r0 = verdict, exit. */
-function loadAnswering(calls: SystemCalls, verdict: number): number {
-  const instructions = new Struct(16).u16(0, 0xb7).i32(4, verdict).u16(8, 0x95);
-  const licence = new Struct(8).text(0, 'MIT');
-  const attributes = new Struct(148)
-    .u32(0, BPF_PROG_TYPE_XDP)
-    .u32(4, 2)
-    .pointer(8, instructions, calls.address(instructions))
-    .pointer(16, licence, calls.address(licence));
-  const program = calls.bpf(BPF_PROG_LOAD, attributes);
-  if (program < 0) throw systemCallError('bpf BPF_PROG_LOAD', -program, 'load a program for live frames');
-  return program;
 }

@@ -11,7 +11,7 @@ test('without rules the program is the redirection alone, and reads no packet', 
   const program = xdpProgram(codeForQueues([]), xdpRedirect(7));
   assert.ok(program.length <= 7, `${program.length} instructions`);
   assert.equal(program.at(-1)!.opcode, 0x95);
-  assert.ok(program.some(({ opcode, source, immediate }) => opcode === 0x18 && source === 1 && immediate === 7));
+  assert.ok(program.some(({ opcode, source, immediate }) => opcode === 0x18 && source === 5 && immediate === 7));
 });
 
 test('queues with the same rules share them', () => {

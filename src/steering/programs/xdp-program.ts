@@ -23,7 +23,7 @@ import {
   BPF_MEM,
   BPF_MOV,
   BPF_OR,
-  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
   BPF_STX,
   BPF_TO_BE,
   BPF_W,
@@ -83,10 +83,14 @@ export function xdpVerdict(verdict: number): XdpAction {
   return [instruction(MOVE_IMMEDIATE, { destination: 0, immediate: verdict }), instruction(EXIT)];
 }
 
-/** Gives the packet to the socket that a map (BPF_MAP_TYPE_XSKMAP) has for its queue, or else to the stack. */
+/**
+ * Gives the packet to the socket that a map (of type xskmap) has for its queue, or else to the stack.
+ *
+ * @param map its index in the program's list of maps
+ */
 export function xdpRedirect(map: number): XdpAction {
   return [
-    ...wideInstruction(1, BigInt(map), BPF_PSEUDO_MAP_FD),
+    ...wideInstruction(1, BigInt(map), BPF_PSEUDO_MAP_IDX),
     instruction(MOVE, { destination: 2, source: QUEUE }),
     instruction(MOVE_IMMEDIATE, { destination: 3, immediate: XDP_PASS }), // what an empty entry gives
     instruction(CALL, { immediate: BPF_FUNC_REDIRECT_MAP }),

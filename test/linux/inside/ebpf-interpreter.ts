@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createProgram } from '../../../src/ebpf/create-program.js';
 import { encodeInstructions } from '../../../src/ebpf/instruction.js';
+import { loadProgram } from '../../../src/linux-kernel/programs/program-loading.js';
+import { TestRuns } from '../../../src/linux-kernel/programs/test-run.js';
 import { SystemCalls } from '../../../src/linux-kernel/system-calls.js';
-import { loadXdpProgram } from '../../../src/linux-kernel/xdp-loading.js';
 import { EbpfRuns } from '../../support/ebpf-runs.js';
 import { Random } from '../../support/random.js';
 import { RANDOM_PROGRAM_BYTES, randomProgram } from '../../support/random-program.js';
-import { XdpTestRun } from '../../support/test-run.js';
 
 const PROGRAMS = 400;
 const PACKETS = 6;
@@ -14,13 +15,13 @@ const PACKETS = 6;
 test("random programs have the kernel's results and packets in the interpreter", async () => {
   const calls = await SystemCalls.load();
   const runs = new EbpfRuns();
-  const kernel = new XdpTestRun(calls);
+  const kernel = new TestRuns(calls);
   let different = 0;
   for (let seed = 1; seed <= PROGRAMS; seed++) {
     const random = new Random(seed);
     const program = randomProgram(random, random.between(5, 80));
     const executable = runs.prepare(program);
-    const descriptor = loadXdpProgram(calls, program, false);
+    const descriptor = loadProgram(calls, createProgram(program), []);
     try {
       for (let i = 0; i < PACKETS; i++) {
         const packet = new Uint8Array(random.pick([RANDOM_PROGRAM_BYTES - 1, RANDOM_PROGRAM_BYTES, 200]));
@@ -28,8 +29,9 @@ test("random programs have the kernel's results and packets in the interpreter",
         const text = `seed ${seed}, packet ${i}: ${Buffer.from(encodeInstructions(program)).toString('hex')}`;
         const ours = runs.run(executable, packet);
         assert.equal(ours.fault, 0, text);
-        assert.equal(ours.verdict >>> 0, kernel.verdict(descriptor, packet) >>> 0, text);
-        assert.deepEqual(Buffer.from(ours.packet), Buffer.from(kernel.packet()), text);
+        const theirs = kernel.run(descriptor, packet);
+        assert.equal(ours.verdict >>> 0, theirs.verdict >>> 0, text);
+        assert.deepEqual(Buffer.from(ours.packet), Buffer.from(theirs.packet), text);
         if (Buffer.compare(ours.packet, packet) !== 0) different++;
       }
     } finally {

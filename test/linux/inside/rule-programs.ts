@@ -4,16 +4,17 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { CaptureReader } from '../../../src/capture-file/contract.js';
 import { openCapture } from '../../../src/capture-file/open-capture.js';
-import { instruction } from '../../../src/ebpf/instruction.js';
-import { BPF_B, BPF_EXIT, BPF_JMP, BPF_LDX, BPF_MEM, BPF_W } from '../../../src/ebpf/opcodes.js';
+import { createProgram } from '../../../src/ebpf/create-program.js';
+import { XDP_TX } from '../../../src/ebpf/execution.js';
 import { PacketError } from '../../../src/errors.js';
 import { readCapture } from '../../../src/host/read-capture.js';
 import { SOCK_CLOEXEC, SOCK_RAW } from '../../../src/linux-kernel/constants.js';
+import { loadProgram } from '../../../src/linux-kernel/programs/program-loading.js';
+import { TestRuns } from '../../../src/linux-kernel/programs/test-run.js';
 import { attachReceiveFilter } from '../../../src/linux-kernel/receive-filter.js';
 import { type ParsedReceive, parseReceive } from '../../../src/linux-kernel/receive-rules.js';
 import { Struct } from '../../../src/linux-kernel/struct.js';
 import { SystemCalls } from '../../../src/linux-kernel/system-calls.js';
-import { loadXdpProgram } from '../../../src/linux-kernel/xdp-loading.js';
 import { PacketBatch } from '../../../src/ring/packet-batch.js';
 import { codeForQueues, type QueueRules } from '../../../src/steering/programs/rule-code.js';
 import { xdpProgram, xdpVerdict } from '../../../src/steering/programs/xdp-program.js';
@@ -21,7 +22,6 @@ import type { FlowRule, ParsedRule } from '../../../src/steering/rules.js';
 import { randomPacket } from '../../support/header-packets.js';
 import { udpPacket } from '../../support/packets.js';
 import { Random } from '../../support/random.js';
-import { XdpTestRun } from '../../support/test-run.js';
 import { randomRules, softVerdict } from '../../support/verdicts.js';
 import { VethPair } from '../../support/veth-pair.js';
 import { openXdp } from '../../support/xdp-session.js';
@@ -29,15 +29,13 @@ import { openXdp } from '../../support/xdp-session.js';
 const pair = VethPair.inherited();
 after(() => pair.close());
 const calls = await SystemCalls.load();
-const testRun = new XdpTestRun(calls);
-/** Instead of handing them to sockets, the programs here answer accepted packets with this verdict. */
-const XDP_TX = 3;
+const testRuns = new TestRuns(calls);
 
 const parsed = (rules: readonly FlowRule[]): readonly ParsedRule[] => parseReceive(rules) as readonly ParsedRule[];
 
-/** Loads a program that accepts what these lists ask for, and runs `use` with it. */
+/** Loads a program that answers what these lists ask for with XDP_TX, instead of handing it to sockets, and runs `use` with it. */
 function withProgram(lists: readonly QueueRules[], use: (program: number) => void): void {
-  const program = loadXdpProgram(calls, xdpProgram(codeForQueues(lists), xdpVerdict(XDP_TX)), false);
+  const program = loadProgram(calls, createProgram(xdpProgram(codeForQueues(lists), xdpVerdict(XDP_TX))), []);
   try {
     use(program);
   } finally {
@@ -56,7 +54,7 @@ test('property: XDP programs in the kernel and the soft kernel decide alike', ()
     withProgram([{ queues: [0], rules: parsed(rules) }], (program) => {
       for (let i = 0; i < 150; i++) {
         const packet = randomPacket(random, 14);
-        const accepted = testRun.verdict(program, packet) === XDP_TX;
+        const accepted = testRuns.run(program, packet).verdict === XDP_TX;
         if (accepted !== soft(packet)) assert.fail(`seed ${seed}, ${JSON.stringify(rules)}, ${hex(packet)}`);
         if (accepted) matched++;
       }
@@ -100,7 +98,7 @@ test('XDP programs and the soft kernel decide alike on captured packets', { skip
           const { offset, length } = capture.packet;
           if (length < 14) continue;
           const packet = bytes.slice(offset, offset + Math.min(length, 1500));
-          const accepted = testRun.verdict(program, packet) === XDP_TX;
+          const accepted = testRuns.run(program, packet).verdict === XDP_TX;
           assert.equal(accepted, soft(packet), `${files[index]}, packet ${i}, ${JSON.stringify(list)}`);
           if (accepted) matched++;
         }
@@ -129,30 +127,18 @@ test('hundreds of rules for each of two queues are told apart', async () => {
   withProgram(lists, (program) => {
     for (const queue of [0, 1]) {
       for (const port of [0, 1, 126, 127, 128, 129, 500, 501, 998, 999, 1000, 1001]) {
-        const verdict = testRun.verdict(program, udpPacket({ destinationPort: port }), { interfaceIndex, queue });
+        const packet = udpPacket({ destinationPort: port });
+        const { verdict } = testRuns.run(program, packet, 1, { interfaceIndex, queue });
         assert.equal(verdict === XDP_TX, port % 2 === queue && port < 1000, `port ${port}, queue ${queue}`);
       }
     }
   });
   withProgram(lists.slice(1), (program) => {
     const packet = udpPacket({ destinationPort: 2 });
-    assert.equal(testRun.verdict(program, packet, { interfaceIndex, queue: 0 }), XDP_TX); // no rules there: all packets
-    assert.notEqual(testRun.verdict(program, packet, { interfaceIndex, queue: 1 }), XDP_TX);
+    assert.equal(testRuns.run(program, packet, 1, { interfaceIndex, queue: 0 }).verdict, XDP_TX); // no rules there: all packets
+    assert.notEqual(testRuns.run(program, packet, 1, { interfaceIndex, queue: 1 }).verdict, XDP_TX);
   });
   await session.close();
-});
-
-test('what the verifier says against a program is in the error', () => {
-  const load = instruction(BPF_LDX | BPF_MEM | BPF_W, { destination: 0, source: 1, offset: 0 });
-  const unchecked = [
-    load,
-    instruction(BPF_LDX | BPF_MEM | BPF_B, { destination: 0, source: 0, offset: 0 }),
-    instruction(BPF_JMP | BPF_EXIT),
-  ];
-  assert.throws(() => loadXdpProgram(calls, unchecked, false), {
-    code: 'NO_PRIVILEGE',
-    message: /the verifier says: .*invalid access to packet/s,
-  });
 });
 
 const AF_PACKET = 17;

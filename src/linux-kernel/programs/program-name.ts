@@ -1,8 +1,8 @@
-import { type Known, known, unknown } from '../kernel/answer.js';
-import { BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_GET_FD_BY_ID, ENOENT, EPERM } from './constants.js';
-import { Struct } from './struct.js';
-import { errnoName } from './system-call-error.js';
-import type { SystemCalls } from './system-calls.js';
+import { type Known, known, unknown } from '../../kernel/answer.js';
+import { BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_GET_FD_BY_ID, ENOENT, EPERM } from '../constants.js';
+import { Struct } from '../struct.js';
+import { errnoName } from '../system-call-error.js';
+import type { SystemCalls } from '../system-calls.js';
 
 /** The name that a loaded BPF program was given, which may be "". */
 export function programName(calls: SystemCalls, id: number): Known<string> {

@@ -1,0 +1,112 @@
+import type { LinuxInterface } from './interfaces.js';
+import { LinuxMap } from './programs/linux-map.js';
+import { enterSocket, removeSocket } from './programs/socket-entries.js';
+import { PromiscuousMember } from './promiscuous.js';
+import type { ParsedReceive } from './receive-rules.js';
+import type { SystemCalls } from './system-calls.js';
+import type { BoundMode } from './xdp-binding.js';
+import type { XdpProgram, XdpPrograms } from './xdp-program.js';
+
+/** What a socket is to receive, checked; a map of sockets is that of the user's program. */
+export type WantedPackets = ParsedReceive | LinuxMap;
+
+/** A bound socket that is to be fed. */
+export interface FedSocket {
+  readonly calls: SystemCalls;
+  readonly programs: XdpPrograms;
+  readonly descriptor: number;
+  readonly device: LinuxInterface;
+  readonly queue: number;
+  readonly mode: BoundMode;
+  readonly segments: boolean;
+  /** Whether the interface is to be promiscuous while packets are received. */
+  readonly promiscuous: boolean;
+}
+
+/** How packets come to a bound AF_XDP socket: by the program that this kernel attaches for sockets, by a map of the user's, or not at all. */
+export class XdpFeed {
+  readonly #socket: FedSocket;
+  #program: XdpProgram | undefined;
+  #map: LinuxMap | undefined;
+  #member: PromiscuousMember | undefined;
+
+  constructor(socket: FedSocket) {
+    this.#socket = socket;
+  }
+
+  /**
+   * Changes what the socket receives. What is new comes first, and what was before goes only when that works.
+   *
+   * @throws PacketError MAP_FULL, INTERFACE_BUSY, MODE_UNSUPPORTED, FLOW_TABLE_FULL, NO_INTERFACE, NO_PRIVILEGE, SYSTEM_CALL
+   */
+  steer(wanted: WantedPackets): void {
+    if (wanted instanceof LinuxMap) this.#enterMap(wanted);
+    else if (this.#needsProgram(wanted)) this.#useProgram(wanted);
+    else {
+      this.#leaveMap();
+      this.#leaveProgram(true);
+    }
+    if (wanted === 'none') this.#leavePromiscuous();
+    else if (this.#socket.promiscuous) {
+      this.#member ??= new PromiscuousMember(this.#socket.calls, this.#socket.device.index);
+    }
+  }
+
+  /** The socket is about to be closed, and the kernel will take it out of all maps. Idempotent. */
+  close(): void {
+    this.#map = undefined;
+    this.#leaveProgram(false);
+    this.#leavePromiscuous();
+  }
+
+  /** Drivers send in zero-copy only while a program is attached (ENXIO otherwise), be it one that receives nothing. */
+  #needsProgram(wanted: ParsedReceive): boolean {
+    return wanted !== 'none' || (this.#socket.mode === 'xdp-zc' && this.#map === undefined);
+  }
+
+  #enterMap(map: LinuxMap): void {
+    const { queue, descriptor } = this.#socket;
+    enterSocket(map, queue, descriptor);
+    if (this.#map !== map) this.#leaveMap();
+    this.#map = map;
+    this.#leaveProgram(true);
+  }
+
+  #leaveMap(): void {
+    const map = this.#map;
+    this.#map = undefined;
+    if (map !== undefined) removeSocket(map, this.#socket.queue);
+  }
+
+  #useProgram(wanted: ParsedReceive): void {
+    const { programs, device, mode, segments, queue, descriptor } = this.#socket;
+    const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
+    try {
+      if (wanted !== 'none') program.connect(queue, descriptor, wanted);
+      else if (this.#program !== undefined) program.disconnect(queue);
+    } catch (error) {
+      if (this.#program === undefined) programs.release(device, program, queue);
+      throw error;
+    }
+    this.#program = program;
+    this.#leaveMap();
+  }
+
+  /** @param disconnect whether the socket lives on, and is to be taken out of the program's map */
+  #leaveProgram(disconnect: boolean): void {
+    const program = this.#program;
+    if (program === undefined) return;
+    this.#program = undefined;
+    const { programs, device, queue } = this.#socket;
+    try {
+      if (disconnect) program.disconnect(queue);
+    } finally {
+      programs.release(device, program, queue);
+    }
+  }
+
+  #leavePromiscuous(): void {
+    this.#member?.leave();
+    this.#member = undefined;
+  }
+}

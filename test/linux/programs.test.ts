@@ -1,0 +1,13 @@
+import { test } from 'node:test';
+import { reasonToSkip } from '../support/privileges.js';
+import { runInside } from '../support/run-inside.js';
+
+const skip = reasonToSkip() ?? false;
+
+const inside = (name: string): URL => new URL(`inside/${name}.js`, import.meta.url);
+
+test('maps of eBPF programs in Linux', { skip }, () => runInside(inside('program-maps')));
+test("user's XDP programs in Linux run on traffic", { skip }, () => runInside(inside('programs'), { together: true }));
+test("user's XDP programs in Linux redirect to sockets", { skip }, () =>
+  runInside(inside('program-sockets'), { together: true, queues: 2 }),
+);
