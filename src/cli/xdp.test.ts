@@ -152,6 +152,11 @@ test('help and wrong command lines', async () => {
     [['run', COUNT, '--capture', CAPTURE, '--only', '5-2'], /--only: "5-2" is no number of a packet and no range/],
     [['run', COUNT, '--capture', CAPTURE, '--only', '9999'], /has no packet 9999\n.*1 to 2604/],
     [['run', COUNT, '--capture', CAPTURE, '--summary', '--trace'], /--trace has no effect with --summary/],
+    [
+      ['run', COUNT, '--capture', CAPTURE, '--kernel', 'linux', '--queue', '1'],
+      /--queue has no effect with --kernel linux/,
+    ],
+    [['run', COUNT, '--capture', CAPTURE, '--kernel', 'bsd'], /--kernel: bsd is not one of soft, linux/],
     [['run', COUNT, '--capture', CAPTURE, '--seconds', '61'], /--seconds: 61 is not a number from 0 to 60/],
     [['test', COUNT, '--capture', CAPTURE], /nothing is expected\n.*--expect drop,pass\*3/],
     [

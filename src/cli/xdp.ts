@@ -6,7 +6,7 @@ tp4 xdp test FILE --capture CAPTURE [options]    the same as a check: exit code 
 tp4 xdp dump FILE [options]                      disassemble
 
 FILE is eBPF assembler in the kernel's own notation: docs/xdp.md describes it. Nothing is attached to any interface: programs run in the
-engine of this package, and need neither Linux nor root.
+engine of this package, without Linux or root, or are tried by the Linux kernel.
 
   tp4 xdp COMMAND --help    the options of a command
 `;

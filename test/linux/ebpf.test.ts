@@ -11,3 +11,7 @@ test('eBPF programs do the same in the interpreter and in Linux', { skip }, () =
 test('eBPF instructions are written as Linux writes them', { skip }, () =>
   runInside(new URL('inside/ebpf-text.js', import.meta.url)),
 );
+
+test('tp4 xdp shows the same of the engine and of Linux', { skip }, () =>
+  runInside(new URL('inside/xdp-command.js', import.meta.url)),
+);

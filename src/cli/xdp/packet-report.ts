@@ -5,7 +5,8 @@ import {
   FAULT_MEMORY,
   MOST_CALL_FRAMES,
 } from '../../ebpf/execution.js';
-import type { Fault, PacketOutcome } from '../../ebpf/trial/contract.js';
+import type { Fault } from '../../ebpf/trial/contract.js';
+import type { RunOutcome } from './packet-runner.js';
 import type { NumberedPacket } from './packets.js';
 import { renderTrace, type StepReport, type TraceReporter } from './trace-text.js';
 import { verdictWord } from './verdicts.js';
@@ -15,7 +16,8 @@ export interface PacketReport {
   readonly number: number;
   readonly length: number;
   readonly verdict: string;
-  readonly instructions: number;
+  /** Undefined in Linux. */
+  readonly instructions?: number;
   /** Bytes that the packet has now. */
   readonly lengthAfter: number;
   /** Whether the program has written to it or moved its ends. */
@@ -28,43 +30,45 @@ export interface PacketReport {
 
 export function reportPacket(
   { number, bytes }: NumberedPacket,
-  { verdict, packet, executed, fault, redirect, trace }: PacketOutcome,
-  reporter: TraceReporter,
+  { verdict, packet, executed, fault, redirect, trace }: RunOutcome,
+  reporter: TraceReporter | undefined,
 ): PacketReport {
   return {
     number,
     length: bytes.length,
     verdict: verdictWord(verdict),
-    instructions: executed,
+    ...(executed !== undefined && { instructions: executed }),
     lengthAfter: packet.length,
     changed: packet.length !== bytes.length || packet.some((byte, at) => byte !== bytes[at]),
     ...(redirect !== undefined && {
       redirect: { target: redirect.target, ...(redirect.map !== undefined && { map: redirect.map }) },
     }),
     ...(fault !== undefined && { fault: { slot: fault.slot, why: describeFault(fault) } }),
-    ...(trace !== undefined && { trace: reporter.report(trace) }),
+    ...(trace !== undefined && reporter !== undefined && { trace: reporter.report(trace) }),
   };
 }
 
-const COLUMNS = ['packet', 'length', 'verdict', 'instructions'] as const;
+const COLUMNS = ['number', 'length', 'verdict', 'instructions'] as const;
 
 /** A table with a line for each packet, its trace below it. */
 export function renderPackets(packets: readonly PacketReport[]): string[] {
-  const rows = packets.map(({ number, length, verdict, instructions }) => [number, length, verdict, instructions]);
-  const widths = COLUMNS.map((heading, column) =>
-    rows.reduce((most, row) => Math.max(most, String(row[column]).length), heading.length),
+  const columns = COLUMNS.filter((column) => packets.some((packet) => packet[column] !== undefined));
+  const headings = columns.map((column) => (column === 'number' ? 'packet' : column));
+  const rows = packets.map((packet) => columns.map((column) => String(packet[column] ?? '')));
+  const widths = headings.map((heading, index) =>
+    rows.reduce((most, row) => Math.max(most, row[index]!.length), heading.length),
   );
-  const align = (cells: readonly (string | number)[]) =>
+  const align = (cells: readonly string[]) =>
     cells
-      .map((cell, column) =>
-        column === 2 ? String(cell).padEnd(widths[column]!) : String(cell).padStart(widths[column]!),
+      .map((cell, index) =>
+        columns[index] === 'verdict' ? cell.padEnd(widths[index]!) : cell.padStart(widths[index]!),
       )
       .join('  ');
   const lines = packets.map((packet, index) => {
     const row = `${align(rows[index]!)}  ${describePacket(packet)}`.trimEnd();
     return packet.trace === undefined ? [row] : [row, ...renderTrace(packet.trace)];
   });
-  return [align(COLUMNS), ...lines.flat()];
+  return [align(headings).trimEnd(), ...lines.flat()];
 }
 
 /** What else there is to say: faults, where the packet goes, what was done to it. */

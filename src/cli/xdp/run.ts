@@ -1,11 +1,11 @@
-import { measureProgram } from '../../ebpf/trial/measure.js';
 import { CommandLine, type OptionTable } from '../options.js';
 import { type MapReport, renderMap, reportMap } from './map-report.js';
 import { type PacketReport, renderPackets, reportPacket } from './packet-report.js';
-import { readPackets } from './packets.js';
+import type { PacketRunner } from './packet-runner.js';
+import { type NumberedPacket, readPackets } from './packets.js';
 import { readNamedProgram } from './program-file.js';
 import { TraceReporter } from './trace-text.js';
-import { originOf, prepareTrial, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
+import { openRunner, readTrialOptions, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
 import { verdictWord } from './verdicts.js';
 
 const COMMAND = 'tp4 xdp run';
@@ -35,12 +35,14 @@ const OPTIONS: OptionTable = {
 /** What the command has found out, as `--json` prints it. */
 interface RunReport {
   readonly program: string;
+  /** What has run it. */
+  readonly kernel: string;
   /** One for each packet; undefined with `--summary`. */
   readonly packets: readonly PacketReport[] | undefined;
   /** How many packets had each verdict. */
   readonly verdicts: Readonly<Record<string, number>>;
-  /** Instructions of a packet, on average. */
-  readonly instructions: number;
+  /** Instructions of a packet, on average; undefined in Linux. */
+  readonly instructions: number | undefined;
   /** Nanoseconds of a packet, on average; undefined where nothing was measured. */
   readonly nanoseconds: number | undefined;
   /** Undefined without `--maps`. */
@@ -68,42 +70,57 @@ export async function xdpRun(args: readonly string[]): Promise<number> {
 async function run(line: CommandLine): Promise<RunReport> {
   if (line.has('summary')) line.expectNone(['trace'], 'with --summary');
   const seconds = line.number('seconds', 0.2, 0, 60);
-  const origin = originOf(line);
+  const options = readTrialOptions(line);
   const named = await readNamedProgram(line, COMMAND);
   const packets = await readPackets(line, COMMAND);
-  const trial = prepareTrial(named, packets, origin);
-  const reporter = new TraceReporter(trial.landmarks);
+  const runner = await openRunner(options, named, packets);
+  try {
+    return await runAll(line, named.program.name, packets, runner, seconds);
+  } finally {
+    await runner.close();
+  }
+}
+
+async function runAll(
+  line: CommandLine,
+  program: string,
+  packets: readonly NumberedPacket[],
+  runner: PacketRunner,
+  seconds: number,
+): Promise<RunReport> {
+  const reporter = runner.landmarks && new TraceReporter(runner.landmarks);
   const reports: PacketReport[] = [];
   const verdicts: Record<string, number> = {};
-  let executed = 0;
+  let executed: number | undefined = 0;
   for (const packet of packets) {
-    const outcome = trial.run(packet.bytes, line.has('trace'));
+    const outcome = runner.run(packet.bytes, line.has('trace'));
     const word = verdictWord(outcome.verdict);
     verdicts[word] = (verdicts[word] ?? 0) + 1;
-    executed += outcome.executed;
+    executed = outcome.executed === undefined ? undefined : (executed ?? 0) + outcome.executed;
     if (!line.has('summary')) reports.push(reportPacket(packet, outcome, reporter));
   }
-  const { object, program } = named;
   const bytes = packets.map((packet) => packet.bytes);
   return {
-    program: program.name,
+    program,
+    kernel: runner.name,
     packets: line.has('summary') ? undefined : reports,
     verdicts,
-    instructions: executed / packets.length,
-    nanoseconds: seconds > 0 ? measureProgram(object, program, bytes, origin, seconds) : undefined,
-    maps: line.has('maps') ? trial.maps.map(reportMap) : undefined,
+    instructions: executed === undefined ? undefined : executed / packets.length,
+    nanoseconds: seconds > 0 ? await runner.measure(bytes, seconds) : undefined,
+    maps: line.has('maps') ? runner.maps.map(reportMap) : undefined,
   };
 }
 
-function renderRun({ packets, verdicts, instructions, nanoseconds, maps }: RunReport): string[] {
+function renderRun({ kernel, packets, verdicts, instructions, nanoseconds, maps }: RunReport): string[] {
   const counts = Object.entries(verdicts).sort(([, a], [, b]) => b - a);
   const total = counts.reduce((sum, [, count]) => sum + count, 0);
-  const time = nanoseconds === undefined ? '' : ` and ${nanoseconds.toFixed(0)} ns in the interpreter`;
-  const average = `${instructions.toFixed(1)} instructions${time}`;
+  const costs: string[] = [];
+  if (instructions !== undefined) costs.push(`${instructions.toFixed(1)} instructions`);
+  if (nanoseconds !== undefined) costs.push(`${nanoseconds.toFixed(0)} ns in ${kernel}`);
   return [
     ...(packets === undefined ? [] : [...renderPackets(packets), '']),
     `${total} ${total === 1 ? 'packet' : 'packets'}: ${counts.map(([word, count]) => `${count} ${word}`).join(', ')}`,
-    `a packet takes ${average} on average`,
+    ...(costs.length === 0 ? [] : [`a packet takes ${costs.join(' and ')} on average`]),
     ...(maps ?? []).flatMap((map) => ['', ...renderMap(map)]),
   ];
 }

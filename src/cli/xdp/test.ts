@@ -1,11 +1,12 @@
 import { PacketError } from '../../errors.js';
 import { checkChoice } from '../../options.js';
 import { CommandLine, type OptionTable } from '../options.js';
-import { type PacketReport, renderPackets, reportPacket } from './packet-report.js';
-import { readPackets } from './packets.js';
+import { renderPackets, reportPacket } from './packet-report.js';
+import type { PacketRunner } from './packet-runner.js';
+import { type NumberedPacket, readPackets } from './packets.js';
 import { readNamedProgram } from './program-file.js';
 import { TraceReporter } from './trace-text.js';
-import { originOf, prepareTrial, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
+import { openRunner, readTrialOptions, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
 import { VERDICTS } from './verdicts.js';
 
 const COMMAND = 'tp4 xdp test';
@@ -13,7 +14,7 @@ const COMMAND = 'tp4 xdp test';
 const HELP = `tp4 xdp test FILE --capture CAPTURE --expect LIST [options]    check the verdicts of a program
 
 Says nothing but how many packets were checked while all is as expected; otherwise shows the first packet that is not, with each
-instruction that was executed.
+instruction that was executed (soft).
 
   --expect LIST     verdicts of the packets in their order, of ${Object.keys(VERDICTS).join(', ')}, such as drop,pass*3,tx;
                     the last one also stands for all packets that follow
@@ -32,24 +33,33 @@ export async function xdpTest(args: readonly string[]): Promise<number> {
     return 0;
   }
   const expected = readExpected(line.text('expect'));
-  const origin = originOf(line);
+  const options = readTrialOptions(line);
   const named = await readNamedProgram(line, COMMAND);
   const packets = await readPackets(line, COMMAND);
-  const trial = prepareTrial(named, packets, origin);
-  for (const [index, packet] of packets.entries()) {
-    const outcome = trial.run(packet.bytes, true);
-    const word = expected[Math.min(index, expected.length - 1)]!;
-    if (outcome.verdict === VERDICTS[word]) continue;
-    const report = reportPacket(packet, outcome, new TraceReporter(trial.landmarks));
-    process.stdout.write(`${renderMismatch(report, word).join('\n')}\n`);
-    return 1;
+  const runner = await openRunner(options, named, packets);
+  try {
+    const mismatch = findMismatch(runner, packets, expected);
+    process.stdout.write(`${mismatch?.join('\n') ?? `${packets.length} checked: all verdicts as expected`}\n`);
+    return mismatch === undefined ? 0 : 1;
+  } finally {
+    await runner.close();
   }
-  process.stdout.write(`${packets.length} checked: all verdicts as expected\n`);
-  return 0;
 }
 
-function renderMismatch(report: PacketReport, expected: string): string[] {
-  return [`packet ${report.number}: expected ${expected}, got ${report.verdict}`, '', ...renderPackets([report])];
+/** The first packet whose verdict is another one, as lines of text. */
+function findMismatch(
+  runner: PacketRunner,
+  packets: readonly NumberedPacket[],
+  expected: readonly string[],
+): string[] | undefined {
+  for (const [index, packet] of packets.entries()) {
+    const outcome = runner.run(packet.bytes, true);
+    const word = expected[Math.min(index, expected.length - 1)]!;
+    if (outcome.verdict === VERDICTS[word]) continue;
+    const report = reportPacket(packet, outcome, runner.landmarks && new TraceReporter(runner.landmarks));
+    return [`packet ${report.number}: expected ${word}, got ${report.verdict}`, '', ...renderPackets([report])];
+  }
+  return undefined;
 }
 
 /** `drop,pass*3` as words, one for each packet. */
