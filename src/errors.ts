@@ -49,6 +49,8 @@ export type ErrorCode =
   | 'CAPTURE_UNSUPPORTED'
   /** The bytes of an eBPF object or program are damaged, or its assembler text is wrong. */
   | 'PROGRAM_CORRUPT'
+  /** An eBPF object is whole, but needs what is not there: another byte order, settings of the kernel, types of programs other than XDP. */
+  | 'PROGRAM_UNSUPPORTED'
   /** The verifier does not let an eBPF program run; the message says why and where. */
   | 'PROGRAM_REFUSED'
   /** An eBPF map has as many entries as it may. */

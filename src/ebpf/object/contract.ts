@@ -1,0 +1,46 @@
+import type { MapDefinition } from '../maps/contract.js';
+import type { Program, ProgramObject, ProgramPlace } from '../program.js';
+import type { Btf } from './btf/btf.js';
+
+/** How an object is read. */
+export interface ReadObjectOptions {
+  /**
+   * Name of the object, which the names of its maps of global variables begin with (`NAME.rodata`): loaders take that of the file, without
+   * what follows the first dot. By default `object`.
+   */
+  readonly name?: string;
+  /** What sections of other names than `xdp…` have their programs for: `{ prog: 'xdp' }`. */
+  readonly sections?: Readonly<Record<string, ProgramPlace>>;
+  /** Bytes of global variables at the start, by their names, little-endian; constants (`const volatile`), too. Others stay as compiled. */
+  readonly variables?: Readonly<Record<string, Uint8Array>>;
+}
+
+/** A program in the object that is not for XDP. */
+export interface OtherProgram {
+  readonly name: string;
+  /** Section that it is in, which says what it is for: `fentry/…`, `classifier`. */
+  readonly section: string;
+}
+
+/** An object file that has been read: plain data, and its programs and maps by name. */
+export interface ObjectFile extends ProgramObject {
+  /** Licence of all its programs: contents of the section `license`, or empty. */
+  readonly license: string;
+  /** Programs that are not for XDP. They are not read. */
+  readonly otherPrograms: readonly OtherProgram[];
+  /** Its types (`.BTF`), undefined where it was compiled without -g. */
+  readonly types: Btf | undefined;
+  /**
+   * The program whose first function has this name, or which is the only one of the section of this name; without a name the only program
+   * of the object.
+   *
+   * @throws PacketError INVALID_OPTION that says which programs there are; PROGRAM_UNSUPPORTED for one that is not for XDP
+   */
+  program(name?: string): Program;
+  /**
+   * The map of this name; global variables also by the name of their section, such as `.rodata`.
+   *
+   * @throws PacketError INVALID_OPTION that says which maps there are
+   */
+  map(name: string): MapDefinition;
+}
