@@ -135,6 +135,30 @@ test('dump writes text that assembles to the same programs', async () => {
   assert.equal(relisted.stdout, first.stdout);
 });
 
+test('objects of clang run, with lines of source in their traces', async () => {
+  const text = await run(
+    'test/objects/globals.o',
+    '--program',
+    'packets_so_far',
+    '--only',
+    '3',
+    '--trace',
+    '--seconds',
+    '0',
+  );
+  assert.match(
+    text,
+    /^ {4}; \.\/globals\.c:\d+: return packets;\n {4}0: \(18\) r1 = map\[globals\.bss\]\[0\]\+0 +r1 = 0x[\da-f]+ \(globals\.bss\[0\]\+0\)$/m,
+  );
+  const dumped = await tp4('xdp', 'dump', 'test/objects/globals.o', '--source');
+  assert.match(dumped.stdout, /^; \.\/globals\.c:\d+: return packets;$/m);
+  const assembled = file('globals.s', dumped.stdout);
+  for (const program of ['packets_so_far', 'sum_of_variables']) {
+    const packets = ['--program', program, '--only', '1-3', '--seconds', '0'];
+    assert.equal(await run(assembled, ...packets), await run('test/objects/globals.o', ...packets));
+  }
+});
+
 test('help and wrong command lines', async () => {
   assert.match((await tp4('xdp', '--help')).stdout, /^tp4 xdp run FILE/);
   for (const name of ['run', 'test', 'dump']) {
@@ -178,8 +202,8 @@ test('files that are no programs, or not there, are told with exit code 1', asyn
   for (const [path, says] of [
     [join(folder, 'none.s'), /the program file .*none\.s cannot be read: ENOENT/],
     [file('wrong.s', 'r0 = 1\nr1 ='), /wrong\.s:2:5: expected a register, a number or another value/],
-    [file('empty.s', '; nothing\n'), /empty\.s has no programs/],
-    [file('object.o', '\x7fELF'), /object\.o is an object file \(ELF\)/],
+    [file('empty.s', '; nothing\n'), /empty\.s has no XDP programs/],
+    [file('object.o', '\x7fELF'), /ELF/],
     [file('falls.s', 'r0 = 1\n'), /runs over its end/],
   ] as const) {
     const { status, stdout, stderr } = await tp4('xdp', 'run', path, '--capture', CAPTURE);

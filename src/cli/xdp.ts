@@ -5,7 +5,7 @@ const HELP = `tp4 xdp run FILE --capture CAPTURE [options]     run a program ove
 tp4 xdp test FILE --capture CAPTURE [options]    the same as a check: exit code 1 unless the verdicts are those expected
 tp4 xdp dump FILE [options]                      disassemble
 
-FILE is eBPF assembler in the kernel's own notation: docs/xdp.md describes it. Nothing is attached to any interface: programs run in the
+FILE is an object as clang makes it (-target bpf), or eBPF assembler in the kernel's own notation: docs/xdp.md describes it. Nothing is attached to any interface: programs run in the
 engine of this package, without Linux or root, or are tried by the Linux kernel.
 
   tp4 xdp COMMAND --help    the options of a command

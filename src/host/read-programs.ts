@@ -1,6 +1,7 @@
+import { basename } from 'node:path';
+import { readObject } from '../ebpf/object/read-object.js';
 import type { ProgramObject } from '../ebpf/program.js';
 import { assemble } from '../ebpf/text/assemble.js';
-import { PacketError } from '../errors.js';
 import { readWholeFile } from './read-whole-file.js';
 
 /** Text that is no UTF-8 is read nonetheless: the assembler says what cannot stand where. */
@@ -9,16 +10,15 @@ const DECODER = new TextDecoder();
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 
 /**
- * Reads XDP programs from a file of eBPF assembler.
+ * Reads XDP programs from a file: an object as clang makes it, or else eBPF assembler.
  *
- * @throws PacketError SYSTEM_CALL when it cannot be read, PROGRAM_CORRUPT with the place of what is wrong in it
+ * @throws PacketError SYSTEM_CALL when it cannot be read; PROGRAM_CORRUPT with the place of what is wrong in it; PROGRAM_UNSUPPORTED
  */
 export async function readPrograms(file: string): Promise<ProgramObject> {
   const bytes = await readWholeFile(file, 'program file');
-  if (ELF_MAGIC.every((byte, at) => bytes[at] === byte)) {
-    throw new PacketError('PROGRAM_CORRUPT', `${file} is an object file (ELF), no assembler text`, {
-      remedy: 'give it as text: what llvm-objdump -d --no-show-raw-insn prints, with .map and .function lines',
-    });
-  }
-  return assemble(DECODER.decode(bytes), { file });
+  const isObject = ELF_MAGIC.every((byte, at) => bytes[at] === byte);
+  // libbpf, too, names maps of global variables after the file, up to the first dot.
+  return isObject
+    ? readObject(bytes, { name: basename(file).split('.')[0] || 'object' })
+    : assemble(DECODER.decode(bytes), { file });
 }

@@ -1,4 +1,5 @@
-import type { MapContents } from '../../ebpf/maps/contract.js';
+import type { MapContents, MapDefinition } from '../../ebpf/maps/contract.js';
+import type { Program } from '../../ebpf/program.js';
 import type { LoadedObject, LoadedProgram } from '../../kernel/programs.js';
 import { LinuxKernel } from '../../linux-kernel/linux-kernel.js';
 import type { PacketRunner, RunOutcome } from './packet-runner.js';
@@ -24,7 +25,8 @@ export class LinuxRunner implements PacketRunner {
   /** @throws PacketError as `LinuxKernel.loadObject` does */
   static async open(named: NamedProgram): Promise<LinuxRunner> {
     const kernel = new LinuxKernel();
-    return new LinuxRunner(kernel, named, await kernel.loadObject(named.object));
+    const unshared = withoutPins(named);
+    return new LinuxRunner(kernel, unshared, await kernel.loadObject(unshared.object));
   }
 
   get maps(): readonly MapContents[] {
@@ -59,4 +61,21 @@ export class LinuxRunner implements PacketRunner {
   #programOf({ programs }: LoadedObject): LoadedProgram {
     return programs[this.#named.object.programs.indexOf(this.#named.program)]!;
   }
+}
+
+/** The same with maps of its own where others would share theirs: a trial must not write into those. */
+function withoutPins({ object, program }: NamedProgram): NamedProgram {
+  const maps = new Map(
+    object.maps.map((map): [MapDefinition, MapDefinition] => [map, { ...map, pinnedByName: false }]),
+  );
+  const programs = new Map(
+    object.programs.map((each): [Program, Program] => [
+      each,
+      { ...each, maps: each.maps.map((map) => maps.get(map)!) },
+    ]),
+  );
+  return {
+    program: programs.get(program)!,
+    object: { ...object, programs: [...programs.values()], maps: [...maps.values()] },
+  };
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { testObject, testObjects } from '../../../test/support/objects.js';
 import { Random } from '../../../test/support/random.js';
 import { PacketError } from '../../errors.js';
 import { createProgram } from '../create-program.js';
 import { encodeInstructions } from '../instruction.js';
 import type { MapDefinition } from '../maps/contract.js';
+import type { ObjectFile } from '../object/contract.js';
 import type { Program } from '../program.js';
 import { assemble, assembleInstructions } from './assemble.js';
 import { disassembleObject, disassembleProgram } from './program-text.js';
@@ -137,6 +139,36 @@ test('an object that was written out comes back the same, functions of several p
     object.programs.map((program) => ({ ...program, lines: [] })),
   );
   assert.equal(disassembleObject(again), text);
+});
+
+test('programs that clang has compiled come back the same', () => {
+  let programs = 0;
+  for (const name of testObjects()) {
+    let object: ObjectFile;
+    try {
+      object = testObject(name);
+    } catch (error) {
+      if (error instanceof PacketError) continue; // damaged, or not ours to read
+      throw error;
+    }
+    for (const program of object.programs) {
+      const [again] = assemble(disassembleProgram(program)).programs;
+      const { btf, ...rest } = program;
+      assert.deepEqual(
+        { ...again!, lines: [], subprograms: ranges(again!) },
+        { ...rest, lines: [], subprograms: ranges(program) },
+        `${name}: ${program.name}`,
+      );
+      programs++;
+    }
+    const all = assemble(disassembleObject(object));
+    assert.deepEqual(all.maps, object.maps);
+    assert.deepEqual(
+      all.programs.map((program) => [program.name, program.place, program.segments, program.instructions.length]),
+      object.programs.map((program) => [program.name, program.place, program.segments, program.instructions.length]),
+    );
+  }
+  assert.ok(programs > 15, `${programs} programs`);
 });
 
 test('functions of one name in several programs stay apart where they or what they call are different', () => {
