@@ -23,7 +23,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import('./doctor.js')).doctor,
   },
   xdp: {
-    summary: 'XDP programs: run one over a capture and see what becomes of each packet, and why; disassemble',
+    summary: 'XDP programs: run one over a capture and see what becomes of each packet, and why; disassemble; attach',
     load: async () => (await import('./xdp.js')).xdp,
   },
 };

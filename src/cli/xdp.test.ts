@@ -161,12 +161,12 @@ test('objects of clang run, with lines of source in their traces', async () => {
 
 test('help and wrong command lines', async () => {
   assert.match((await tp4('xdp', '--help')).stdout, /^tp4 xdp run FILE/);
-  for (const name of ['run', 'test', 'dump']) {
+  for (const name of ['run', 'test', 'dump', 'load']) {
     assert.match((await tp4('xdp', name, '--help')).stdout, new RegExp(`^tp4 xdp ${name} FILE`));
   }
   const two = file('two.s', '.function a\nexit\n.function b\nexit\n');
   for (const [args, says] of [
-    [[], /no command is named\n.*run, test, dump/],
+    [[], /no command is named\n.*run, test, dump, load, list/],
     [['rnu'], /there is no command tp4 xdp rnu \(did you mean run\?\)/],
     [['run'], /no program file is named/],
     [['run', COUNT, REFLECT, '--capture', CAPTURE], /one file at a time: "examples\/xdp\/reflect.s"/],
@@ -188,6 +188,9 @@ test('help and wrong command lines', async () => {
       /--expect: pas is not one of .*\n.*perhaps you mean pass/,
     ],
     [['test', COUNT, '--capture', CAPTURE, '--expect', 'pass*0'], /--expect: pass\*0 is no packet/],
+    [['load', COUNT], /a program file and an interface are to be named/],
+    [['load', COUNT, 'soft:none'], /soft:none is no interface of Linux/],
+    [['load', COUNT, 'lo', '--seconds', '0'], /--seconds: 0 is not a number from 0.1 to 86400/],
     [['dump', COUNT, '--slot'], /there is no option --slot \(did you mean slots\?\)/],
   ] as const) {
     const { status, stdout, stderr } = await tp4('xdp', ...args);

@@ -28,8 +28,7 @@ export function fileArgument(line: CommandLine, command: string): string {
 }
 
 /** Reads the file and finds the program that `--program` names; without it there must be one only. @throws PacketError */
-export async function readNamedProgram(line: CommandLine, command: string): Promise<NamedProgram> {
-  const file = fileArgument(line, command);
+export async function readNamedProgram(line: CommandLine, file: string): Promise<NamedProgram> {
   const object = await readPrograms(file);
   const name = line.text('program');
   const names = object.programs.map((program) => program.name);

@@ -3,7 +3,7 @@ import { type MapReport, renderMap, reportMap } from './map-report.js';
 import { type PacketReport, renderPackets, reportPacket } from './packet-report.js';
 import type { PacketRunner } from './packet-runner.js';
 import { type NumberedPacket, readPackets } from './packets.js';
-import { readNamedProgram } from './program-file.js';
+import { fileArgument, readNamedProgram } from './program-file.js';
 import { TraceReporter } from './trace-text.js';
 import { openRunner, readTrialOptions, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
 import { verdictWord } from './verdicts.js';
@@ -71,7 +71,7 @@ async function run(line: CommandLine): Promise<RunReport> {
   if (line.has('summary')) line.expectNone(['trace'], 'with --summary');
   const seconds = line.number('seconds', 0.2, 0, 60);
   const options = readTrialOptions(line);
-  const named = await readNamedProgram(line, COMMAND);
+  const named = await readNamedProgram(line, fileArgument(line, COMMAND));
   const packets = await readPackets(line, COMMAND);
   const runner = await openRunner(options, named, packets);
   try {

@@ -4,7 +4,7 @@ import { CommandLine, type OptionTable } from '../options.js';
 import { renderPackets, reportPacket } from './packet-report.js';
 import type { PacketRunner } from './packet-runner.js';
 import { type NumberedPacket, readPackets } from './packets.js';
-import { readNamedProgram } from './program-file.js';
+import { fileArgument, readNamedProgram } from './program-file.js';
 import { TraceReporter } from './trace-text.js';
 import { openRunner, readTrialOptions, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
 import { VERDICTS } from './verdicts.js';
@@ -34,7 +34,7 @@ export async function xdpTest(args: readonly string[]): Promise<number> {
   }
   const expected = readExpected(line.text('expect'));
   const options = readTrialOptions(line);
-  const named = await readNamedProgram(line, COMMAND);
+  const named = await readNamedProgram(line, fileArgument(line, COMMAND));
   const packets = await readPackets(line, COMMAND);
   const runner = await openRunner(options, named, packets);
   try {
