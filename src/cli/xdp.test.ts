@@ -173,7 +173,7 @@ test('files that are no programs, or not there, are told with exit code 1', asyn
   for (const [path, says] of [
     [join(folder, 'none.s'), /the program file .*none\.s cannot be read: ENOENT/],
     [file('wrong.s', 'r0 = 1\nr1 ='), /wrong\.s:2:5: expected a register, a number or another value/],
-    [file('empty.s', '; nothing\n'), /empty\.s has no programs/],
+    [file('empty.s', '; nothing\n'), /empty\.s has no XDP programs/],
     [file('object.o', '\x7fELF'), /object\.o is an object file \(ELF\)/],
     [file('falls.s', 'r0 = 1\n'), /runs over its end/],
   ] as const) {

@@ -4,11 +4,11 @@ import { readPrograms } from '../../host/read-programs.js';
 import { checkChoice } from '../../options.js';
 import type { CommandLine } from '../options.js';
 
-/** A program file, and the program of it that was named. */
+/** The program that was named. */
 export interface NamedProgram {
-  readonly file: string;
-  readonly object: ProgramObject;
   readonly program: Program;
+  /** What its file has, of programs only those that it needs. */
+  readonly object: ProgramObject;
 }
 
 /** The one positional argument of a command. @throws PacketError INVALID_OPTION */
@@ -28,14 +28,13 @@ export function fileArgument(line: CommandLine, command: string): string {
 }
 
 /** Reads the file and finds the program that `--program` names; without it there must be one only. @throws PacketError */
-export async function readNamedProgram(line: CommandLine, command: string): Promise<NamedProgram> {
-  const file = fileArgument(line, command);
+export async function readNamedProgram(line: CommandLine, file: string): Promise<NamedProgram> {
   const object = await readPrograms(file);
   const name = line.text('program');
   const names = object.programs.map((program) => program.name);
   if (object.programs.length === 0) {
-    throw new PacketError('PROGRAM_CORRUPT', `${file} has no programs`, {
-      remedy: 'functions in .text are no programs: write .section xdp in front of one',
+    throw new PacketError('PROGRAM_CORRUPT', `${file} has no XDP programs`, {
+      remedy: 'they are in sections named xdp: SEC("xdp") in C, .section xdp in assembler',
     });
   }
   if (name !== undefined) checkChoice('--program', name, names);
@@ -44,5 +43,16 @@ export async function readNamedProgram(line: CommandLine, command: string): Prom
       remedy: `choose one: --program ${names[0]}`,
     });
   }
-  return { file, object, program: object.programs[name === undefined ? 0 : names.indexOf(name)]! };
+  const program = object.programs[name === undefined ? 0 : names.indexOf(name)]!;
+  return { object: { ...object, programs: [...programsNeeded(object, program)] }, program };
+}
+
+/** A program and those that it may go on with, because entries of its maps name them. */
+function programsNeeded({ programs }: ProgramObject, program: Program): Set<Program> {
+  const needed = new Set([program]);
+  for (const { maps } of needed) {
+    const names = maps.flatMap(({ initialEntries = [] }) => initialEntries.map(({ name }) => name));
+    for (const other of programs) if (names.includes(other.name)) needed.add(other);
+  }
+  return needed;
 }

@@ -3,7 +3,7 @@ import { CommandLine, type OptionTable } from '../options.js';
 import { type MapReport, renderMap, reportMap } from './map-report.js';
 import { type PacketReport, renderPackets, reportPacket } from './packet-report.js';
 import { readPackets } from './packets.js';
-import { readNamedProgram } from './program-file.js';
+import { fileArgument, readNamedProgram } from './program-file.js';
 import { TraceReporter } from './trace-text.js';
 import { originOf, prepareTrial, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
 import { verdictWord } from './verdicts.js';
@@ -69,7 +69,7 @@ async function run(line: CommandLine): Promise<RunReport> {
   if (line.has('summary')) line.expectNone(['trace'], 'with --summary');
   const seconds = line.number('seconds', 0.2, 0, 60);
   const origin = originOf(line);
-  const named = await readNamedProgram(line, COMMAND);
+  const named = await readNamedProgram(line, fileArgument(line, COMMAND));
   const packets = await readPackets(line, COMMAND);
   const trial = prepareTrial(named, packets, origin);
   const reporter = new TraceReporter(trial.landmarks);

@@ -3,7 +3,7 @@ import { checkChoice } from '../../options.js';
 import { CommandLine, type OptionTable } from '../options.js';
 import { type PacketReport, renderPackets, reportPacket } from './packet-report.js';
 import { readPackets } from './packets.js';
-import { readNamedProgram } from './program-file.js';
+import { fileArgument, readNamedProgram } from './program-file.js';
 import { TraceReporter } from './trace-text.js';
 import { originOf, prepareTrial, TRIAL_HELP, TRIAL_OPTIONS } from './trial-options.js';
 import { VERDICTS } from './verdicts.js';
@@ -33,7 +33,7 @@ export async function xdpTest(args: readonly string[]): Promise<number> {
   }
   const expected = readExpected(line.text('expect'));
   const origin = originOf(line);
-  const named = await readNamedProgram(line, COMMAND);
+  const named = await readNamedProgram(line, fileArgument(line, COMMAND));
   const packets = await readPackets(line, COMMAND);
   const trial = prepareTrial(named, packets, origin);
   for (const [index, packet] of packets.entries()) {

@@ -1,4 +1,4 @@
-import type { Program } from '../../ebpf/program.js';
+import { type Program, sourceLineAt } from '../../ebpf/program.js';
 import { listProgram } from '../../ebpf/text/program-text.js';
 import type { TraceStep } from '../../ebpf/tracing/contract.js';
 import type { Landmarks } from '../../ebpf/trial/landmarks.js';
@@ -7,6 +7,8 @@ import type { Landmarks } from '../../ebpf/trial/landmarks.js';
 export interface StepReport {
   readonly program: string;
   readonly slot: number;
+  /** Line of source where the compiler has noted one, `count.c:12: text`. */
+  readonly source?: string;
   readonly instruction: string;
   /** What registers hold now, by name: hexadecimal, with what it points to. */
   readonly registers: Readonly<Record<string, RegisterReport>>;
@@ -41,6 +43,7 @@ export class TraceReporter {
       return {
         program: program.name,
         slot,
+        ...sourceOf(program, slot),
         instruction: this.#listing(program).get(slot)!,
         registers: Object.fromEntries(registers) as StepReport['registers'],
       };
@@ -54,15 +57,24 @@ export class TraceReporter {
   }
 }
 
-/** A line for each step; where another program goes on, one with its name. */
+/** Assembler's lines of source are the instructions themselves. */
+function sourceOf(program: Program, slot: number): Pick<StepReport, 'source'> {
+  const line = program.btf === undefined ? undefined : sourceLineAt(program, slot);
+  return line === undefined ? {} : { source: `${line.file}:${line.line}: ${line.text.trim()}` };
+}
+
+/** A line for each step; where another program or line of source goes on, one with that. */
 export function renderTrace(steps: readonly StepReport[]): string[] {
   const width = String(Math.max(...steps.map(({ slot }) => slot))).length;
-  return steps.flatMap(({ program, slot, instruction, registers }, index) => {
+  return steps.flatMap(({ program, slot, source, instruction, registers }, index) => {
     const changes = Object.entries(registers).map(
       ([name, { value, pointsTo }]) => `${name} = ${value}${pointsTo === undefined ? '' : ` (${pointsTo})`}`,
     );
     const text = `${String(slot).padStart(width)}: ${instruction.padEnd(TEXT_WIDTH)}  ${changes.join(', ')}`.trimEnd();
-    const isOther = index > 0 && program !== steps[index - 1]!.program;
-    return isOther ? [`    ${program}:`, `    ${text}`] : [`    ${text}`];
+    const before = steps[index - 1];
+    const lines = [text];
+    if (source !== undefined && source !== before?.source) lines.unshift(`; ${source}`);
+    if (before !== undefined && program !== before.program) lines.unshift(`${program}:`);
+    return lines.map((line) => `    ${line}`);
   });
 }

@@ -33,6 +33,8 @@ export function openLaboratory(object: ProgramObject, options: LaboratoryOptions
   const { helpers, origin, packets, packetBytes, budget = DEFAULT_BUDGET } = options;
   const arena = Arena.create(MAP_BYTES + packetBytes + packets * PACKET_RECORD_BYTES + 16 * PAGE_BYTES);
   const machine = new Machine(arena, { helpers, budget, bytes: MAP_BYTES });
+  // The end of the stack is then no map's first value, and a pointer's meaning plain.
+  machine.allocate(1);
   const places = new PacketPlaces(arena, origin, packets, packetBytes);
   return { machine, places, ...prepareObject(object, machine, interpreter) };
 }
