@@ -270,6 +270,7 @@ test('mistakes are told with line, column, what was expected and what is there',
     ['.map x aray', '1:8: expected a type of map (did you mean array?), found "aray"'],
     ['.map x array kee 4', '1:14: expected key, value, entries, flags, frozen, pinned or inner, found "kee"'],
     ['.map x array\n.map x array', '2:6: there is a map x already'],
+    ['.template y array\n.template x array_of_maps inner y', '2:34: maps in a map of maps hold no maps themselves'],
     ['.map x array_of_maps inner y', '1:28: there is no template y'],
     ['.map x array value 1\n.value 01 02', '2:13: 2 bytes are more than a value of map x has'],
     ['.value 01', '1:8: there is no map above'],
@@ -303,6 +304,20 @@ test('a short text cannot ask for much memory', () => {
     () => assemble(`${functions}.text\n.function big\n${'exit\n'.repeat(10_000)}`),
     /more than 1000000 slots/,
   );
+});
+
+test('a file may have tens of thousands of maps and kernel functions, and use all of them', () => {
+  const count = 30_000;
+  const lines = (write: (index: number) => string): string =>
+    Array.from({ length: count }, (_, i) => write(i)).join('\n');
+  const text = [
+    lines((i) => `.map m${i} array`),
+    lines((i) => `.extern k${i}`),
+    lines((i) => `r1 = map[m${i}]\ncall k${i}`),
+  ];
+  const { programs } = assemble(`${text.join('\n')}\nexit\n`);
+  assert.equal(programs[0]!.maps.length, count);
+  assert.equal(programs[0]!.kernelFunctions[count - 1], `k${count - 1}`);
 });
 
 test('hostile text is read or refused with a PacketError', () => {

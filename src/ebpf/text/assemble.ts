@@ -40,7 +40,7 @@ export function assemble(text: string, options: AssemblyOptions = {}): ProgramOb
   const source = new SourceFileReader(options.file ?? 'text').read(text);
   const programs: Program[] = [];
   let slots = 0;
-  for (const main of source.functions) {
+  for (const main of source.functions.values()) {
     if (main.section === undefined) continue;
     const program = linkProgram(source, main, main.section);
     programs.push(program);

@@ -51,15 +51,13 @@ class Linker {
   readonly lines: SourceLine[] = [];
   readonly #source: SourceFile;
   readonly #starts = new Map<SourceFunction, number>();
-  readonly #byName: ReadonlyMap<string, SourceFunction>;
   readonly #names = new Map<number, string>();
 
   constructor(source: SourceFile, main: SourceFunction) {
     this.#source = source;
-    this.#byName = new Map(source.functions.map((current) => [current.name, current]));
     const called = reachable(source, main);
     let start = 0;
-    for (const current of [main, ...source.functions.filter((other) => other !== main && called.has(other))]) {
+    for (const current of [main, ...called]) {
       this.#starts.set(current, start);
       this.#names.set(start, current.name);
       start += current.slots;
@@ -123,9 +121,9 @@ class Linker {
             this.#unknown('function', this.#functionNames(current), reference, line),
         };
       case 'map': {
-        const index = this.#source.maps.findIndex((map) => map.name === reference.name);
-        const names = this.#source.maps.map((map) => map.name);
-        return { ...slot, immediate: index >= 0 ? index : this.#unknown('map', names, reference, line) };
+        const { mapIndexes } = this.#source;
+        const index = mapIndexes.get(reference.name) ?? this.#unknown('map', [...mapIndexes.keys()], reference, line);
+        return { ...slot, immediate: index };
       }
     }
   }
@@ -153,24 +151,23 @@ class Linker {
   #resolveCall(current: SourceFunction, slot: Instruction, reference: Reference, line: number): Instruction {
     const distance = this.#distanceTo(current, reference.name);
     if (distance !== undefined) return { ...slot, source: BPF_PSEUDO_CALL, immediate: distance };
-    const { kernelFunctions } = this.#source;
-    const index = kernelFunctions.indexOf(reference.name);
-    if (index >= 0) return { ...slot, source: BPF_PSEUDO_KFUNC_CALL, immediate: index };
+    const { kernelFunctions, kernelFunctionIndexes } = this.#source;
+    const index = kernelFunctionIndexes.get(reference.name);
+    if (index !== undefined) return { ...slot, source: BPF_PSEUDO_KFUNC_CALL, immediate: index };
+    const number = helperNumber(reference.name);
+    if (number !== undefined) return { ...slot, immediate: number };
     const names = [
       ...this.#functionNames(current),
       ...kernelFunctions,
       ...HELPER_NAMES,
       ...HELPER_NAMES.map((name) => `bpf_${name}`),
     ];
-    return {
-      ...slot,
-      immediate: helperNumber(reference.name) ?? this.#unknown('function or helper', names, reference, line),
-    };
+    return this.#unknown('function or helper', names, reference, line);
   }
 
   /** Distance from the next slot to a function of the file, or else to a label of the current one. */
   #distanceTo(current: SourceFunction, name: string): number | undefined {
-    const called = this.#byName.get(name);
+    const called = this.#source.functions.get(name);
     const label = current.labels.get(name);
     if (called === undefined && label === undefined) return undefined;
     const target = called === undefined ? this.#starts.get(current)! + label! : this.#starts.get(called)!;
@@ -179,7 +176,7 @@ class Linker {
   }
 
   #functionNames(current: SourceFunction): string[] {
-    return [...this.#source.functions.map((other) => other.name), ...current.labels.keys()];
+    return [...this.#source.functions.keys(), ...current.labels.keys()];
   }
 
   #unknown(what: string, known: readonly string[], { name, column }: Reference, line: number): never {
@@ -197,18 +194,18 @@ class Linker {
   }
 }
 
-/** Functions of the file that a function calls or takes the address of, and those that they do. */
-function reachable({ functions }: SourceFile, main: SourceFunction): Set<SourceFunction> {
-  const byName = new Map(functions.map((current) => [current.name, current]));
+/** Functions of the file that a function calls or takes the address of, and those that they do, in the order of the file. */
+function reachable({ functions }: SourceFile, main: SourceFunction): SourceFunction[] {
   const found = new Set([main]);
   for (const current of found) {
     for (const { reference } of current.statements) {
       if (reference?.kind !== 'call' && reference?.kind !== 'subprogram') continue;
-      const called = byName.get(reference.name);
+      const called = functions.get(reference.name);
       if (called !== undefined) found.add(called);
     }
   }
-  return found;
+  found.delete(main);
+  return [...found].sort((a, b) => a.line - b.line);
 }
 
 function used(instructions: readonly Instruction[], uses: (slot: Instruction) => boolean, length: number): number[] {

@@ -49,6 +49,9 @@ export class MapDeclarations {
   /** `.template NAME TYPE …`: what the maps in a map of maps are like. */
   template(reader: LineReader): void {
     const template = this.#read(reader);
+    if (template.inner !== undefined) {
+      reader.fail('maps in a map of maps hold no maps themselves', 'leave inner out of the template');
+    }
     this.#templates.set(template.name, template);
   }
 
@@ -109,14 +112,12 @@ export class MapDeclarations {
 
   #readInner(reader: LineReader): Draft {
     const token = reader.name('the name of a template', '.template inside array key 4 value 8 entries 1');
-    const known = [...this.#templates.keys()];
-    return (
-      this.#templates.get(token.text) ??
-      reader.fail(
-        `there is no template ${token.text}${didYouMean(token.text, known)}`,
-        'declare it above: .template inside array key 4 value 8 entries 1',
-        token,
-      )
+    const template = this.#templates.get(token.text);
+    if (template !== undefined) return template;
+    return reader.fail(
+      `there is no template ${token.text}${didYouMean(token.text, [...this.#templates.keys()])}`,
+      'declare it above: .template inside array key 4 value 8 entries 1',
+      token,
     );
   }
 

@@ -32,9 +32,14 @@ export interface SourceFunction {
 export interface SourceFile {
   readonly file: string;
   readonly license: string;
-  readonly functions: readonly SourceFunction[];
+  /** By name, in their order; so are the others. */
+  readonly functions: ReadonlyMap<string, SourceFunction>;
   readonly maps: readonly MapDefinition[];
+  /** Indexes of the maps by name. */
+  readonly mapIndexes: ReadonlyMap<string, number>;
   readonly kernelFunctions: readonly string[];
+  /** Indexes of the kernel functions by name. */
+  readonly kernelFunctionIndexes: ReadonlyMap<string, number>;
 }
 
 /** Name of the function that instructions belong to before any has been named. */
@@ -75,12 +80,16 @@ export class SourceFileReader {
       const reader = new LineReader('', { file: this.#file, line });
       if (slots === 0) reader.fail(`function ${name} has no instructions`, 'the least is: exit');
     }
+    const maps = this.#maps.finish();
+    const kernelFunctions = [...this.#kernelFunctions];
     return {
       file: this.#file,
       license: this.#license,
-      functions: [...this.#functions.values()],
-      maps: this.#maps.finish(),
-      kernelFunctions: [...this.#kernelFunctions],
+      functions: this.#functions,
+      maps,
+      mapIndexes: new Map(maps.map(({ name }, index) => [name, index])),
+      kernelFunctions,
+      kernelFunctionIndexes: new Map(kernelFunctions.map((name, index) => [name, index])),
     };
   }
 
