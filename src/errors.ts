@@ -47,7 +47,7 @@ export type ErrorCode =
   | 'CAPTURE_CORRUPT'
   /** The bytes are no capture file of a format that is read here, or its packets are not Ethernet. */
   | 'CAPTURE_UNSUPPORTED'
-  /** The bytes of an eBPF object or program are damaged. */
+  /** The bytes of an eBPF object or program are damaged, or its assembler text is wrong. */
   | 'PROGRAM_CORRUPT'
   /** An eBPF object is whole, but needs what is not there: another byte order, settings of the kernel, types of programs other than XDP. */
   | 'PROGRAM_UNSUPPORTED'

@@ -22,6 +22,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'say what stands in the way of packet sockets, and the command that helps',
     load: async () => (await import('./doctor.js')).doctor,
   },
+  xdp: {
+    summary: 'XDP programs: run one over a capture and see what becomes of each packet, and why; disassemble; attach',
+    load: async () => (await import('./xdp.js')).xdp,
+  },
 };
 
 // Exit codes: the work was done; it failed; the command line was wrong.

@@ -144,8 +144,8 @@ function usesSourceRegister(opcode: number): boolean {
   return operations >= BPF_ALU && (opcode & BPF_SOURCE_MASK) === BPF_X;
 }
 
-/** The register that an instruction of good form writes; of a call or compare-and-exchange that is register 0. */
-function writtenRegister({ opcode, destination, source, immediate }: Instruction): number | undefined {
+/** The register that an instruction of good form names to be written; what calls and `exit` write is not among it. */
+export function writtenRegister({ opcode, destination, source, immediate }: Instruction): number | undefined {
   switch (opcode & BPF_CLASS_MASK) {
     case BPF_ALU:
     case BPF_ALU64:

@@ -67,6 +67,8 @@ export const BPF_JLT = 0xa0;
 export const BPF_JLE = 0xb0;
 export const BPF_JSLT = 0xc0;
 export const BPF_JSLE = 0xd0;
+/** Of BPF_JMP with source 0: may_goto, a jump that Linux takes when a loop has run for long. Not in RFC 9669; the engine does not have it. */
+export const BPF_JCOND = 0xe0;
 
 // Sizes of memory accesses.
 export const BPF_SIZE_MASK = 0x18;
@@ -99,6 +101,10 @@ export const BPF_FETCH = 0x01;
 export const BPF_XCHG = 0xe1;
 /** Compares with register 0, which receives what was in memory before. */
 export const BPF_CMPXCHG = 0xf1;
+/** An ordered load, of any size, from the source register's address. Not in RFC 9669; the engine does not have it. */
+export const BPF_LOAD_ACQ = 0x100;
+/** An ordered store, of any size. Not in RFC 9669; the engine does not have it. */
+export const BPF_STORE_REL = 0x110;
 
 /** The one wide instruction: two slots, a 64-bit immediate. */
 export const BPF_LOAD_WIDE = BPF_LD | BPF_IMM | BPF_DW;

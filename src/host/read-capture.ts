@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { PacketError } from '../errors.js';
+import { readWholeFile } from './read-whole-file.js';
 
 /**
  * Reads a whole capture file, unpacked where it is compressed with gzip. What is in it is the capture reader's affair.
@@ -8,21 +8,7 @@ import { PacketError } from '../errors.js';
  * @throws PacketError SYSTEM_CALL when it cannot be read, CAPTURE_CORRUPT when it cannot be unpacked
  */
 export async function readCapture(file: string): Promise<Uint8Array> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    const { code, errno, syscall } = cause as NodeJS.ErrnoException;
-    throw new PacketError('SYSTEM_CALL', `the capture file ${file} cannot be read: ${code ?? String(cause)}`, {
-      cause,
-      ...(syscall !== undefined && { syscall }),
-      ...(errno !== undefined && { errno: Math.abs(errno) }),
-      remedy:
-        code === 'ENOENT'
-          ? 'check the path; relative paths start at the current directory'
-          : 'check that it is a readable file',
-    });
-  }
+  const bytes = await readWholeFile(file, 'capture file');
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
     return gunzipSync(bytes);

@@ -11,6 +11,8 @@ const LONGEST_GAP_NANOSECONDS = 24 * 3600 * 1e9;
 
 /** The packets of a capture file as a replay needs them. */
 export interface CapturedPackets {
+  /** Their numbers in the file, from 1. */
+  readonly numbers: readonly number[];
   /** Places of their data in the file's bytes, and its lengths there. */
   readonly offsets: readonly number[];
   readonly capturedLengths: readonly number[];
@@ -37,12 +39,14 @@ export interface CapturedPackets {
  *   can be read, INVALID_OPTION where there is none
  */
 export function listCapturedPackets(capture: Uint8Array, convert: boolean): CapturedPackets {
+  const numbers: number[] = [];
   const offsets: number[] = [];
   const capturedLengths: number[] = [];
   const linkTypes: number[] = [];
   const lengths: number[] = [];
   const due: number[] = [];
   const timeline = new Timeline();
+  let number = 0;
   let longest = 0;
   let tooShort = 0;
   let cut = 0;
@@ -57,6 +61,7 @@ export function listCapturedPackets(capture: Uint8Array, convert: boolean): Capt
       damage = error;
       break;
     }
+    number++;
     checkLinkType(packet.linkType, convert);
     const length = ethernetLength(packet.linkType, packet.length);
     if (length < ETHERNET_HEADER_BYTES) {
@@ -64,6 +69,7 @@ export function listCapturedPackets(capture: Uint8Array, convert: boolean): Capt
       continue;
     }
     if (packet.originalLength > packet.length) cut++;
+    numbers.push(number);
     offsets.push(packet.offset);
     capturedLengths.push(packet.length);
     linkTypes.push(packet.linkType);
@@ -76,7 +82,7 @@ export function listCapturedPackets(capture: Uint8Array, convert: boolean): Capt
       remedy: 'give a file with packets of 14 bytes and more; `capinfos FILE` tells what it holds',
     });
   }
-  return { offsets, capturedLengths, linkTypes, lengths, longest, due, tooShort, cut, damage };
+  return { numbers, offsets, capturedLengths, linkTypes, lengths, longest, due, tooShort, cut, damage };
 }
 
 function checkLinkType(linkType: number, convert: boolean): void {

@@ -13,6 +13,14 @@ test('eBPF objects are read as libbpf, bpftool and Linux read them', { skip: ski
   runInside(new URL('inside/ebpf-objects.js', import.meta.url)),
 );
 
+test('eBPF instructions are written as Linux writes them', { skip }, () =>
+  runInside(new URL('inside/ebpf-text.js', import.meta.url)),
+);
+
+test('tp4 xdp shows the same of the engine and of Linux', { skip }, () =>
+  runInside(new URL('inside/xdp-command.js', import.meta.url)),
+);
+
 /** Why objects cannot be compared with what others make of them, or false. */
 function reasonToSkipObjects(): string | false {
   return spawnSync('bpftool', ['version']).error === undefined ? false : 'needs bpftool';

@@ -1,0 +1,24 @@
+import { basename } from 'node:path';
+import { readObject } from '../ebpf/object/read-object.js';
+import type { ProgramObject } from '../ebpf/program.js';
+import { assemble } from '../ebpf/text/assemble.js';
+import { readWholeFile } from './read-whole-file.js';
+
+/** Text that is no UTF-8 is read nonetheless: the assembler says what cannot stand where. */
+const DECODER = new TextDecoder();
+
+const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
+
+/**
+ * Reads XDP programs from a file: an object as clang makes it, or else eBPF assembler.
+ *
+ * @throws PacketError SYSTEM_CALL when it cannot be read; PROGRAM_CORRUPT with the place of what is wrong in it; PROGRAM_UNSUPPORTED
+ */
+export async function readPrograms(file: string): Promise<ProgramObject> {
+  const bytes = await readWholeFile(file, 'program file');
+  const isObject = ELF_MAGIC.every((byte, at) => bytes[at] === byte);
+  // libbpf, too, names maps of global variables after the file, up to the first dot.
+  return isObject
+    ? readObject(bytes, { name: basename(file).split('.')[0] || 'object' })
+    : assemble(DECODER.decode(bytes), { file });
+}
