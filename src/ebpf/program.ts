@@ -6,6 +6,7 @@ export type ProgramPlace = 'xdp' | 'xdp/devmap' | 'xdp/cpumap';
 
 /** A function of a program. */
 export interface Subprogram {
+  /** Name of the function, for messages. */
   readonly name: string;
   /** First slot. */
   readonly start: number;
@@ -19,6 +20,7 @@ export interface Subprogram {
 export interface SourceLine {
   /** First slot of what the line was compiled to. */
   readonly slot: number;
+  /** Path as the compiler noted it. */
   readonly file: string;
   /** From 1. */
   readonly line: number;
@@ -33,7 +35,9 @@ export interface SourceLine {
  * says nothing yet about where its maps are; {@link BoundProgram} does. Nothing in it has been checked: that is for the verifier.
  */
 export interface Program {
+  /** Name of its first function. */
   readonly name: string;
+  /** Where it runs. */
   readonly place: ProgramPlace;
   /** Licence, which decides about some helpers in Linux. */
   readonly license: string;
@@ -46,6 +50,7 @@ export interface Program {
   readonly instructions: readonly Instruction[];
   /** In the order of their slots, without gaps; the first one is where the program begins. */
   readonly subprograms: readonly Subprogram[];
+  /** Maps that its instructions name. */
   readonly maps: readonly MapDefinition[];
   /** Names of kernel functions that it calls (BPF_PSEUDO_KFUNC_CALL). */
   readonly kernelFunctions: readonly string[];
@@ -57,6 +62,7 @@ export interface Program {
 
 /** What an object file or an assembler file holds. */
 export interface ProgramObject {
+  /** All programs, in the order of the file. */
   readonly programs: readonly Program[];
   /** All maps, those that no program uses among them. Programs that share one have the same definition object. */
   readonly maps: readonly MapDefinition[];
@@ -64,7 +70,9 @@ export interface ProgramObject {
 
 /** A program whose maps exist: `maps[i]` is what `program.maps[i]` asked for. `Kind` is the engine's map, or Linux's. */
 export interface BoundProgram<Kind> {
+  /** The program. */
   readonly program: Program;
+  /** Its maps, in the order of the program's list. */
   readonly maps: readonly Kind[];
 }
 

@@ -1,25 +1,44 @@
 /** Types of maps under the names that bpftool prints, with their numbers (enum bpf_map_type in linux/bpf.h). */
 export const MAP_TYPES = {
+  /** Values by key. */
   hash: 1,
+  /** Values by index, all there from the start. */
   array: 2,
+  /** Programs to call by tail call, by index. */
   prog_array: 3,
+  /** Records for control code, apart for each CPU. */
   perf_event_array: 4,
+  /** Values by key, one for each CPU. */
   percpu_hash: 5,
+  /** Values by index, one for each CPU. */
   percpu_array: 6,
+  /** Values by key; the least recently used entry gives way to a new one. */
   lru_hash: 9,
+  /** The same, with a value for each CPU. */
   lru_percpu_hash: 10,
+  /** Values by prefix; a key finds the longest that it begins with. */
   lpm_trie: 11,
+  /** Maps by index. */
   array_of_maps: 12,
+  /** Maps by key. */
   hash_of_maps: 13,
+  /** Interfaces to redirect to, by index. */
   devmap: 14,
+  /** CPUs to redirect to, by number. */
   cpumap: 16,
+  /** AF_XDP sockets to redirect to, by queue. */
   xskmap: 17,
+  /** Values in order, the oldest first. */
   queue: 22,
+  /** Values in order, the newest first. */
   stack: 23,
+  /** Interfaces to redirect to, by key. */
   devmap_hash: 25,
+  /** Records for control code, of all CPUs in one order. */
   ringbuf: 27,
 } as const;
 
+/** Name of a type of map. */
 export type MapType = keyof typeof MAP_TYPES;
 
 // Flags of maps (linux/bpf.h).
@@ -29,16 +48,30 @@ export const BPF_F_NO_PREALLOC = 1 << 0;
 export const BPF_F_RDONLY_PROG = 1 << 7;
 /** Programs may only write it. */
 export const BPF_F_WRONLY_PROG = 1 << 8;
+/** Processes may map its values into their memory (arrays); it changes nothing here. */
 export const BPF_F_MMAPABLE = 1 << 10;
 
 // Flags of updates (linux/bpf.h).
+/** Set the value, whether or not the key has one. */
 export const BPF_ANY = 0;
+/** Only a new key. */
 export const BPF_NOEXIST = 1;
+/** Only a key that has a value. */
 export const BPF_EXIST = 2;
+
+/** An entry that names something of the same object. */
+export interface InitialEntry {
+  /** Which entry: its key, 32 bits. */
+  readonly index: number;
+  /** Name of the program or map. */
+  readonly name: string;
+}
 
 /** A map as a program asks for it. Programs of one object that share a map have the same definition object. */
 export interface MapDefinition {
+  /** Name, of at most 15 characters in Linux. */
   readonly name: string;
+  /** What kind of map it is. */
   readonly type: MapType;
   /** Bytes of a key. 0 for maps without keys (queue, stack, ringbuf). */
   readonly keySize: number;
@@ -53,7 +86,7 @@ export interface MapDefinition {
   /** Nothing but its initial value may ever be in it: `.rodata`. Verifiers may then rely on its contents. */
   readonly frozen?: boolean;
   /** Entries at the start that are programs (prog_array) or maps (maps of maps) of the same object, by name. */
-  readonly initialEntries?: readonly { readonly index: number; readonly name: string }[];
+  readonly initialEntries?: readonly InitialEntry[];
   /** Of maps of maps: what each map in it is like. */
   readonly inner?: MapDefinition;
   /** Other loaders share it by its name in a BPF file system (LIBBPF_PIN_BY_NAME). */
@@ -68,6 +101,7 @@ export interface MapDefinition {
  * Errors: INVALID_OPTION for a wrong length, MAP_UNSUPPORTED where the type lacks the operation.
  */
 export interface MapContents {
+  /** What was asked for. */
   readonly definition: MapDefinition;
   /** The value, or undefined where the key has none. @throws PacketError */
   lookup(key: Uint8Array): Uint8Array | undefined;
