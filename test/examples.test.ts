@@ -33,6 +33,7 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
     /^queue 1: \d+ packets, /m,
   ],
   'replay-capture.ts': [/^IPv4: \d+ packets, /m, /^IPv6: \d+ packets, /m, /^ARP: \d+ packets, /m],
+  'run-program.ts': [/^verdicts: pass drop drop pass drop drop\nprotocol 6: 2 packets\nprotocol 17: 4 packets$/m],
   'threads.ts': [/^SoftKernel: \d+ packets, /m, /^ThreadedSoftKernel: \d+ packets, /m],
   'workers.ts': [/^queue 0 \(xdp-zc\): all packets forwarded$/m, /^queue 1 \(xdp-zc\): all packets forwarded$/m],
 };

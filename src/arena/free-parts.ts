@@ -1,6 +1,8 @@
 /** A part of a range of addresses, in bytes. */
 export interface Part {
+  /** Its first byte. */
   readonly offset: number;
+  /** Its length. */
   readonly bytes: number;
 }
 

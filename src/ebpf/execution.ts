@@ -32,19 +32,31 @@ export const MOST_TAIL_CALLS = 33;
 export const DEFAULT_BUDGET = 2 ** 24;
 
 // Verdicts (enum xdp_action in linux/bpf.h). A program that returns another number has the packet dropped, as with XDP_ABORTED.
+/** Drop the packet: something is wrong with the program. */
 export const XDP_ABORTED = 0;
+/** Drop the packet. */
 export const XDP_DROP = 1;
+/** Hand the packet on to the stack. */
 export const XDP_PASS = 2;
+/** Send the packet out of the interface that it came from. */
 export const XDP_TX = 3;
+/** Send it to where a redirect helper has said. */
 export const XDP_REDIRECT = 4;
 
 // The context: struct xdp_md of linux/bpf.h, byte offsets. Programs load whole words of it and never store. The first three hold arena offsets.
+/** The packet's first byte. */
 export const CONTEXT_DATA = 0;
+/** The byte after its last. */
 export const CONTEXT_DATA_END = 4;
+/** The first byte of its metadata; where the data is when there is none. */
 export const CONTEXT_DATA_META = 8;
+/** Index of the interface that it came in by. */
 export const CONTEXT_INGRESS_IFINDEX = 12;
+/** Number of the receive queue that it came in by. */
 export const CONTEXT_RX_QUEUE_INDEX = 16;
+/** Index of the interface that it leaves by, in programs of devmap entries. */
 export const CONTEXT_EGRESS_IFINDEX = 20;
+/** Bytes of the context. */
 export const CONTEXT_BYTES = 24;
 
 /*
@@ -64,8 +76,11 @@ export const PACKET_DATA = 2;
 export const PACKET_DATA_END = 3;
 /** Arena offset of the byte after the last that it may grow to at its tail. */
 export const PACKET_LIMIT = 4;
+/** Index of the interface that the packet came in by. */
 export const PACKET_INGRESS_IFINDEX = 5;
+/** Number of the receive queue that it came in by. */
 export const PACKET_RX_QUEUE_INDEX = 6;
+/** Index of the interface that it leaves by, 0 on receiving. */
 export const PACKET_EGRESS_IFINDEX = 7;
 /** Lower 32 bits of what the program returned, or XDP_ABORTED. */
 export const PACKET_VERDICT = 8;
@@ -80,6 +95,7 @@ export const PACKET_REDIRECT_TARGET = 12;
 /** Flags of the redirection, lower 32 bits. */
 export const PACKET_REDIRECT_FLAGS = 13;
 
+/** The run came to its end. */
 export const FAULT_NONE = 0;
 /** An access outside program memory and packet. */
 export const FAULT_MEMORY = 1;
@@ -98,9 +114,11 @@ export const CONTROL_REGISTERS = 0;
 export const CONTROL_PACKET = 22;
 /** Instructions left. */
 export const CONTROL_BUDGET = 23;
+/** Tail calls of this run so far. */
 export const CONTROL_TAIL_CALLS = 24;
 /** Number of the CPU that programs believe to run on. */
 export const CONTROL_CPU = 25;
+/** Bytes of the control block. */
 export const CONTROL_BYTES = 128;
 
 /**
@@ -108,6 +126,7 @@ export const CONTROL_BYTES = 128;
  * registers, jumps out of it or into the middle of a wide instruction, an end to fall off, helpers that do not exist.
  */
 export interface Executable {
+  /** What was prepared. */
   readonly bound: BoundProgram<EbpfMap>;
   /**
    * Runs it on each of `count` packets. Nothing is thrown or allocated. Before each packet context, budget, fault, redirection and tail
@@ -126,6 +145,7 @@ export interface Executable {
 
 /** Makes executables: the interpreter, or the compiler. */
 export interface Engine {
+  /** Which engine it is, for messages. */
   readonly name: 'interpreter' | 'compiler';
   /** @throws PacketError PROGRAM_REFUSED */
   prepare(bound: BoundProgram<EbpfMap>, machine: Machine): Executable;

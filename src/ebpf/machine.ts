@@ -41,14 +41,19 @@ export interface MachineOptions {
  * Programs reach the packet that they run on, too, and nothing else in the arena.
  */
 export class Machine {
+  /** Where its memory and all packets lie. */
   readonly arena: Arena;
+  /** What programs may call. */
   readonly helpers: HelperTable;
+  /** CPUs that programs see. */
   readonly cpus: number;
+  /** Instructions that a program may execute for a packet. */
   readonly budget: number;
   /** Arena offset of the control block; its words are listed in execution.ts. */
   readonly control: number;
-  /** Program memory begins here, and ends before `high`; arena offsets. */
+  /** Arena offset of the first byte of program memory. */
   readonly low: number;
+  /** Arena offset of the byte after program memory. */
   readonly high: number;
   /** Arena offset of the context, struct xdp_md. */
   readonly context: number;

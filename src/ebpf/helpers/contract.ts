@@ -59,6 +59,7 @@ export interface Helper {
   readonly number: number | undefined;
   /** At most five. */
   readonly arguments: readonly ArgumentType[];
+  /** What register 0 holds afterwards. */
   readonly returns: ReturnType;
   /** Types that the `map` argument may have; undefined for all. */
   readonly mapTypes?: readonly MapType[];
@@ -78,7 +79,8 @@ export interface Helper {
 
 /** The helpers that programs of a machine may call. */
 export interface HelperTable {
+  /** The helper with a number of enum bpf_func_id, or undefined. */
   byNumber(number: number): Helper | undefined;
-  /** A kernel function. */
+  /** The kernel function of a name, or undefined. */
   byName(name: string): Helper | undefined;
 }
