@@ -72,9 +72,6 @@ export {
 } from './ebpf/instruction.js';
 export { interpreter } from './ebpf/interpreter/interpreter.js';
 export { Machine, type MachineOptions } from './ebpf/machine.js';
-// From files and text
-export type { ObjectFile, OtherProgram, ReadObjectOptions } from './ebpf/object/contract.js';
-export { readObject } from './ebpf/object/read-object.js';
 // Their maps
 export {
   BPF_ANY,
@@ -93,7 +90,11 @@ export {
   type ValueRow,
 } from './ebpf/maps/contract.js';
 export { createMap } from './ebpf/maps/create-map.js';
+// From files and text
+export type { ObjectFile, OtherProgram, ReadObjectOptions } from './ebpf/object/contract.js';
+export { readObject } from './ebpf/object/read-object.js';
 export * as opcodes from './ebpf/opcodes.js';
+export { type PreparedObject, prepareObject } from './ebpf/prepare-object.js';
 export {
   type BoundProgram,
   type Program,
@@ -103,7 +104,6 @@ export {
   type Subprogram,
   sourceLineAt,
 } from './ebpf/program.js';
-export { type PreparedObject, prepareObject } from './ebpf/prepare-object.js';
 export { checkStructure, MOST_SLOTS } from './ebpf/structure.js';
 export { type AssemblyOptions, assemble, assembleInstructions } from './ebpf/text/assemble.js';
 export { type DisassemblyOptions, disassemble } from './ebpf/text/disassemble.js';

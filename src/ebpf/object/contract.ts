@@ -17,6 +17,7 @@ export interface ReadObjectOptions {
 
 /** A program in the object that is not for XDP. */
 export interface OtherProgram {
+  /** Its first function. */
   readonly name: string;
   /** Section that it is in, which says what it is for: `fentry/…`, `classifier`. */
   readonly section: string;
@@ -28,7 +29,7 @@ export interface ObjectFile extends ProgramObject {
   readonly license: string;
   /** Programs that are not for XDP. They are not read. */
   readonly otherPrograms: readonly OtherProgram[];
-  /** Its types (`.BTF`), undefined where it was compiled without -g. */
+  /** Its types (`.BTF`), undefined where it was compiled without -g. @internal */
   readonly types: Btf | undefined;
   /**
    * The program whose first function has this name, or which is the only one of the section of this name; without a name the only program
