@@ -87,9 +87,10 @@ export {
   type MapContents,
   type MapDefinition,
   type MapType,
+  type RedirectTargets,
   type ValueRow,
 } from './ebpf/maps/contract.js';
-export { createMap } from './ebpf/maps/create-map.js';
+export { createMap, type MapOfType } from './ebpf/maps/create-map.js';
 // From files and text
 export type { ObjectFile, OtherProgram, ReadObjectOptions } from './ebpf/object/contract.js';
 export { readObject } from './ebpf/object/read-object.js';

@@ -223,13 +223,11 @@ test('a redirection to an interface is noted for the caller, and forgotten for t
 
 test('a redirection by map needs an entry, unless it goes to all', () => {
   const runs = new EbpfRuns();
-  const { machine, arena } = runs;
-  // A map of targets with one entry, under key 3.
-  const targets = (type: 'devmap' | 'xskmap') =>
-    machine.addMap((handle) => {
-      const lookupAt = (key: number) => (arena.i32[key >> 2] === 3 ? machine.low : 0);
-      return { handle, definition: { ...definition, type }, lookupAt } as EbpfMap;
-    });
+  const targets = (type: 'devmap' | 'xskmap') => {
+    const map = createMap(runs.machine, { ...definition, type, valueSize: 4, maxEntries: 8 });
+    map.update(Uint8Array.of(3, 0, 0, 0), Uint8Array.of(17, 0, 0, 0));
+    return map;
+  };
   const redirect = (map: EbpfMap, key: bigint, flags: bigint) => {
     const { verdict, redirect: noted } = runs.result(
       [...map1, ...value(2, key), ...value(3, flags), call(51), exit],
@@ -243,6 +241,25 @@ test('a redirection by map needs an entry, unless it goes to all', () => {
   assert.deepEqual(redirect(sockets, 3n, 8n), [XDP_ABORTED, 0, 0, 0]);
   assert.deepEqual(redirect(devices, 9n, 24n), [XDP_REDIRECT, devices.handle, 9, 24]);
   assert.deepEqual(redirect(devices, 3n, 32n), [XDP_ABORTED, 0, 0, 0]);
-  const hash = createMap(machine, definition);
+  // Linux looks at the lower half of the key only.
+  assert.deepEqual(redirect(devices, 2n ** 32n + 3n, 0n), [XDP_REDIRECT, devices.handle, 3, 0]);
+  const hash = createMap(runs.machine, definition);
   assert.deepEqual(redirect(hash, 3n, 2n), [XDP_ABORTED, 0, 0, 0]);
+});
+
+test('a key without an entry undoes an earlier redirection', () => {
+  const runs = new EbpfRuns();
+  const map = createMap(runs.machine, { ...definition, type: 'devmap' });
+  const twice = [
+    ...value(1, 17n),
+    ...value(2, 0n),
+    call(23),
+    ...map1,
+    ...value(2, 0n),
+    ...value(3, 2n),
+    call(51),
+    exit,
+  ];
+  const { result, redirect } = runs.result(twice, [map]);
+  assert.deepEqual([result, redirect], [2n, { map: 0, target: 0, flags: 0 }]);
 });

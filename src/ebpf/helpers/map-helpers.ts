@@ -4,7 +4,7 @@ import type { EbpfMap, MapType } from '../maps/contract.js';
 import type { Helper } from './contract.js';
 import { giveBack, pointerArgument, smallArgument } from './registers.js';
 
-/** Types whose entries programs look up and change. */
+/** Types whose entries programs change, too. */
 const KEYED: readonly MapType[] = [
   'hash',
   'array',
@@ -15,12 +15,15 @@ const KEYED: readonly MapType[] = [
   'lpm_trie',
 ];
 
+/** Types whose entries programs look up. Of the last ones they may only read the values. */
+const LOOKED_UP: readonly MapType[] = [...KEYED, 'devmap', 'devmap_hash', 'xskmap'];
+
 const mapLookupElem: Helper = {
   name: 'map_lookup_elem',
   number: 1,
   arguments: ['map', 'map-key'],
   returns: 'map-value-or-null',
-  mapTypes: KEYED,
+  mapTypes: LOOKED_UP,
   call(machine) {
     const map = mapArgument(machine);
     const key = map === undefined ? -1 : pointerArgument(machine, 2, map.definition.keySize);

@@ -54,7 +54,10 @@ function redirectToMap(machine: Machine): number {
   if ((flags & ~known) !== 0) return XDP_ABORTED;
   // The lower half of register 2 is a key of 4 bytes where it stands.
   const key = machine.control + (CONTROL_REGISTERS + 4) * 4;
-  if ((flags & BROADCAST) === 0 && map.lookupAt(key) === 0) return flags & VERDICT_FLAGS;
+  if ((flags & BROADCAST) === 0 && map.lookupAt(key) === 0) {
+    setTarget(machine, 0, 0, 0); // an earlier redirection counts no more
+    return flags & VERDICT_FLAGS;
+  }
   setTarget(machine, map.handle, argument(machine, 2), flags);
   return XDP_REDIRECT;
 }

@@ -29,8 +29,12 @@ export class ArrayMap extends StoredMap {
     return -EINVAL;
   }
 
-  protected *present(): Iterable<number> {
-    for (let entry = 0; entry < this.definition.maxEntries; entry++) yield entry;
+  nextEntry(entry: number): number {
+    return entry + 1 < this.definition.maxEntries ? entry + 1 : -1;
+  }
+
+  copyKey(entry: number, to: number): void {
+    this.machine.arena.i32[to >> 2] = entry;
   }
 
   protected keyOf(entry: number): Uint8Array {

@@ -1,3 +1,5 @@
+import type { Executable } from '../execution.js';
+
 /** Types of maps under the names that bpftool prints, with their numbers (enum bpf_map_type in linux/bpf.h). */
 export const MAP_TYPES = {
   /** Values by key. */
@@ -133,6 +135,21 @@ export interface ValueRow {
 }
 
 /**
+ * Where XDP_REDIRECT leads by a map: devmap, devmap_hash, cpumap and xskmap. The caller of programs asks for it, for each packet that was
+ * redirected by the map; nothing here throws or allocates.
+ */
+export interface RedirectTargets {
+  /** Entry of a key, such as a packet record's, or -1; any 32 bits may be given. Entries are numbers below maxEntries. */
+  entryOf(key: number): number;
+  /** The entry after another one, or -1; -1 begins. For packets that go to all of them. */
+  nextEntry(entry: number): number;
+  /** Of an entry that there is: index of the interface, length of the CPU's queue in packets, or number of the socket. */
+  targetOf(entry: number): number;
+  /** Of an entry that there is: the program that the packet goes through on its way, or undefined. */
+  programOf(entry: number): Executable | undefined;
+}
+
+/**
  * A map of this engine. Its values lie in the machine's program memory, where programs read and write them in place; its bookkeeping lies
  * where they cannot reach. Keys and values are named by arena offset; the caller has checked that they can be read in their whole length.
  * Nothing here throws or allocates.
@@ -148,4 +165,10 @@ export interface EbpfMap extends MapContents {
   updateAt(key: number, value: number, flags: number): number;
   /** Returns 0 or a negative errno: -ENOENT, -EINVAL. */
   deleteAt(key: number): number;
+  /** The entry after another one that there is, or -1; -1 begins. Entries stay where they are until they are deleted. */
+  nextEntry(entry: number): number;
+  /** Copies the key of an entry that there is to an arena offset. */
+  copyKey(entry: number, to: number): void;
+  /** Arena offset of an entry's value, of the machine's current CPU. */
+  valueOf(entry: number): number;
 }

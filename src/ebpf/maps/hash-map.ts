@@ -49,8 +49,14 @@ export class HashMap extends StoredMap {
     return 0;
   }
 
-  protected *present(): Iterable<number> {
-    for (let entry = 0; entry < this.#used.length; entry++) if (this.#used[entry] === 1) yield entry;
+  nextEntry(entry: number): number {
+    return this.#used.indexOf(1, entry + 1);
+  }
+
+  copyKey(entry: number, to: number): void {
+    const { keySize } = this.definition;
+    const { u8 } = this.machine.arena;
+    for (let i = 0; i < keySize; i++) u8[to + i] = this.#keys[entry * keySize + i]!;
   }
 
   protected keyOf(entry: number): Uint8Array {

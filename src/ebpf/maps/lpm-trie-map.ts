@@ -106,8 +106,18 @@ export class LpmTrieMap extends StoredMap {
     return 0;
   }
 
-  protected *present(): Iterable<number> {
-    for (let entry = 0; entry < this.#nodeOf.length; entry++) if (this.#nodeOf[entry] !== NONE) yield entry;
+  nextEntry(entry: number): number {
+    let next = entry + 1;
+    while (next < this.#nodeOf.length && this.#nodeOf[next] === NONE) next++;
+    return next < this.#nodeOf.length ? next : NONE;
+  }
+
+  copyKey(entry: number, to: number): void {
+    const node = this.#nodeOf[entry]!;
+    const { u8, i32 } = this.machine.arena;
+    i32[to >> 2] = this.#lengths[node]!;
+    const first = node * this.#dataBytes;
+    for (let i = 0; i < this.#dataBytes; i++) u8[to + LENGTH_BYTES + i] = this.#data[first + i]!;
   }
 
   protected keyOf(entry: number): Uint8Array {

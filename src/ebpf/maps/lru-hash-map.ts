@@ -24,7 +24,7 @@ export class LruHashMap extends HashMap {
     if (entry < 0) return 0;
     this.#unlink(entry);
     this.#makeNewest(entry);
-    return this.currentValue(entry);
+    return this.valueOf(entry);
   }
 
   protected override take(bytes: Uint8Array, at: number, flags: number): number {

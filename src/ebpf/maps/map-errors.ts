@@ -1,6 +1,18 @@
 import { checkInteger, PacketError } from '../../errors.js';
 import { E2BIG, EEXIST, ENOENT } from '../errno.js';
-import { BPF_ANY, BPF_EXIST, type MapDefinition } from './contract.js';
+import { BPF_ANY, BPF_EXIST, type MapDefinition, type MapType } from './contract.js';
+
+/** Types whose keys are indices below the number of entries. */
+const INDEXED: readonly MapType[] = [
+  'array',
+  'percpu_array',
+  'prog_array',
+  'perf_event_array',
+  'array_of_maps',
+  'devmap',
+  'cpumap',
+  'xskmap',
+];
 
 /** @throws PacketError INVALID_OPTION unless key or value has its length */
 export function checkBytes({ name }: MapDefinition, what: 'key' | 'value', bytes: Uint8Array, length: number): void {
@@ -27,10 +39,12 @@ export function refuseFrozen({ name, frozen }: MapDefinition): void {
 export function entryError({ name, type, maxEntries }: MapDefinition, errno: number): PacketError {
   switch (errno) {
     case E2BIG: {
-      const isArray = type === 'array' || type === 'percpu_array' || type === 'prog_array';
-      return new PacketError('MAP_FULL', `map ${name}: ${isArray ? 'no entry has this index' : 'it is full'}`, {
+      const isIndexed = INDEXED.includes(type);
+      return new PacketError('MAP_FULL', `map ${name}: ${isIndexed ? 'no entry has this index' : 'it is full'}`, {
         errno,
-        remedy: `it has room for ${maxEntries} entries: make it with more`,
+        remedy: isIndexed
+          ? `its indices are 0 to ${maxEntries - 1}: make it with more entries`
+          : `it has room for ${maxEntries} entries: make it with more`,
       });
     }
     case EEXIST:

@@ -1,43 +1,38 @@
 import { PacketError } from '../../errors.js';
-import { E2BIG, EEXIST, EINVAL } from '../errno.js';
+import { E2BIG, EEXIST } from '../errno.js';
 import type { Executable } from '../execution.js';
 import type { Machine } from '../machine.js';
 import { indexKey, readIndex } from './array-map.js';
-import { BPF_ANY, BPF_NOEXIST, type EbpfMap, type MapDefinition } from './contract.js';
+import { BPF_ANY, BPF_NOEXIST, type MapDefinition } from './contract.js';
 import { checkBytes, entryError, refuseFlags } from './map-errors.js';
+import { SpecialMap } from './special-map.js';
 
 /**
  * Type prog_array: programs to call by tail call. A value is the number of a program on the machine, 32 bits; programs cannot read or write
  * it.
  */
-export class ProgramArrayMap implements EbpfMap {
-  readonly definition: MapDefinition;
-  readonly handle: number;
-  readonly row = undefined;
-  readonly #machine: Machine;
+export class ProgramArrayMap extends SpecialMap {
   /** By index; 0 where there is none. */
   readonly #programs: Uint32Array;
 
   constructor(machine: Machine, handle: number, definition: MapDefinition) {
-    this.#machine = machine;
-    this.handle = handle;
-    this.definition = definition;
+    super(machine, handle, definition);
     this.#programs = new Uint32Array(definition.maxEntries);
   }
 
   /** The program of an index, or undefined; any index may be given. */
   programAt(index: number): Executable | undefined {
-    return this.#machine.program(this.#programs[index] ?? 0);
+    return this.machine.program(this.#programs[index] ?? 0);
   }
 
-  lookup(key: Uint8Array): Uint8Array | undefined {
+  override lookup(key: Uint8Array): Uint8Array | undefined {
     checkBytes(this.definition, 'key', key, 4);
     const number = this.#programs[readIndex(key, 0)] ?? 0;
     return number === 0 ? undefined : indexKey(number);
   }
 
   /** As the contract has it; also INVALID_OPTION where the machine has no program of that number. */
-  update(key: Uint8Array, value: Uint8Array, flags: number = BPF_ANY): void {
+  override update(key: Uint8Array, value: Uint8Array, flags: number = BPF_ANY): void {
     checkBytes(this.definition, 'key', key, 4);
     checkBytes(this.definition, 'value', value, 4);
     refuseFlags(flags);
@@ -45,7 +40,7 @@ export class ProgramArrayMap implements EbpfMap {
     const number = readIndex(value, 0);
     if (index >= this.#programs.length) throw entryError(this.definition, E2BIG);
     if (flags === BPF_NOEXIST) throw entryError(this.definition, EEXIST);
-    if (this.#machine.program(number) === undefined) {
+    if (this.machine.program(number) === undefined) {
       throw new PacketError('INVALID_OPTION', `map ${this.definition.name}: the machine has no program ${number}`, {
         remedy: 'enter the program with machine.addProgram, and give the number that it returns',
       });
@@ -53,33 +48,13 @@ export class ProgramArrayMap implements EbpfMap {
     this.#programs[index] = number;
   }
 
-  updateAll(entries: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): void {
-    for (const [key, value] of entries) this.update(key, value);
-  }
-
-  delete(key: Uint8Array): boolean {
+  override delete(key: Uint8Array): boolean {
     if (this.lookup(key) === undefined) return false;
     this.#programs[readIndex(key, 0)] = 0;
     return true;
   }
 
-  *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
+  override *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
     for (const [index, number] of this.#programs.entries()) if (number !== 0) yield [indexKey(index), indexKey(number)];
-  }
-
-  close(): void {
-    this.#machine.removeMap(this.handle);
-  }
-
-  lookupAt(): number {
-    return 0;
-  }
-
-  updateAt(): number {
-    return -EINVAL;
-  }
-
-  deleteAt(): number {
-    return -EINVAL;
   }
 }

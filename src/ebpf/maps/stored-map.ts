@@ -46,14 +46,14 @@ export abstract class StoredMap implements EbpfMap {
   protected abstract take(bytes: Uint8Array, at: number, flags: number): number;
   /** Removes the entry of a key. Returns 0 or a negative errno. */
   protected abstract remove(bytes: Uint8Array, at: number): number;
-  /** The entries that there are. */
-  protected abstract present(): Iterable<number>;
+  abstract nextEntry(entry: number): number;
+  abstract copyKey(entry: number, to: number): void;
   /** The key of an entry that there is. */
   protected abstract keyOf(entry: number): Uint8Array;
 
   lookupAt(key: number): number {
     const entry = this.find(this.machine.arena.u8, key);
-    return entry < 0 ? 0 : this.currentValue(entry);
+    return entry < 0 ? 0 : this.valueOf(entry);
   }
 
   updateAt(key: number, value: number, flags: number): number {
@@ -61,12 +61,18 @@ export abstract class StoredMap implements EbpfMap {
     if (this.#isReadOnly()) return -EINVAL;
     const entry = this.take(u8, key, flags);
     if (entry < 0) return entry;
-    u8.copyWithin(this.currentValue(entry), value, value + this.definition.valueSize);
+    u8.copyWithin(this.valueOf(entry), value, value + this.definition.valueSize);
     return 0;
   }
 
   deleteAt(key: number): number {
     return this.#isReadOnly() ? -EINVAL : this.remove(this.machine.arena.u8, key);
+  }
+
+  valueOf(entry: number): number {
+    if (this.#cpus === 1) return this.entryValues(entry);
+    const cpu = this.machine.arena.i32[(this.machine.control >> 2) + CONTROL_CPU]!;
+    return this.entryValues(entry) + cpu * this.#stride;
   }
 
   lookup(key: Uint8Array): Uint8Array | undefined {
@@ -104,7 +110,9 @@ export abstract class StoredMap implements EbpfMap {
   }
 
   *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
-    for (const entry of this.present()) yield [this.keyOf(entry), this.#contents(entry)];
+    for (let entry = this.nextEntry(-1); entry >= 0; entry = this.nextEntry(entry)) {
+      yield [this.keyOf(entry), this.#contents(entry)];
+    }
   }
 
   close(): void {
@@ -115,13 +123,6 @@ export abstract class StoredMap implements EbpfMap {
   /** Arena offset of the first value of an entry. */
   protected entryValues(entry: number): number {
     return this.#values.offset + entry * this.#cpus * this.#stride;
-  }
-
-  /** Arena offset of the current CPU's value of an entry. */
-  protected currentValue(entry: number): number {
-    if (this.#cpus === 1) return this.entryValues(entry);
-    const cpu = this.machine.arena.i32[(this.machine.control >> 2) + CONTROL_CPU]!;
-    return this.entryValues(entry) + cpu * this.#stride;
   }
 
   /** Makes all values of an entry zero: those of other CPUs, too, when a program adds it. */
