@@ -4,10 +4,7 @@ import * as op from './opcodes.js';
 
 /** Every operation code that there is. */
 const CODES = new Set([
-  ...[op.BPF_W, op.BPF_H, op.BPF_B].flatMap((size) => [
-    op.BPF_LD | size | op.BPF_ABS,
-    op.BPF_LD | size | op.BPF_IND,
-  ]),
+  ...[op.BPF_W, op.BPF_H, op.BPF_B].flatMap((size) => [op.BPF_LD | size | op.BPF_ABS, op.BPF_LD | size | op.BPF_IND]),
   ...[op.BPF_IMM, op.BPF_MEM, op.BPF_LEN].flatMap((mode) => [op.BPF_LD | mode, op.BPF_LDX | mode]),
   op.BPF_LDX | op.BPF_B | op.BPF_MSH,
   op.BPF_ST,
@@ -79,7 +76,8 @@ function checkInstruction(length: number, at: number, { code, jumpTrue, jumpFals
     throw corrupt(`instruction ${at} uses scratch word ${value}`, `there are ${op.BPF_MEMWORDS}, from 0 on`);
   }
   if (DIVISIONS.has(code) && value === 0) throw corrupt(`instruction ${at} divides by 0`, 'divide by another number');
-  if (SHIFTS.has(code) && value > 31) throw corrupt(`instruction ${at} shifts by ${value} bits`, 'shift by 0 to 31 bits');
+  if (SHIFTS.has(code) && value > 31)
+    throw corrupt(`instruction ${at} shifts by ${value} bits`, 'shift by 0 to 31 bits');
   if ((code & CLASS_MASK) !== op.BPF_JMP) return;
   const furthest = code === (op.BPF_JMP | op.BPF_JA) ? value : Math.max(jumpTrue, jumpFalse);
   if (at + 1 + furthest >= length) {

@@ -33,6 +33,7 @@ const BESIDE_PACKET: Readonly<Record<number, string>> = {
   [op.SKF_AD_IFINDEX]: 'ifidx',
   [op.SKF_AD_VLAN_TAG]: 'vlan_tci',
   [op.SKF_AD_VLAN_TAG_PRESENT]: 'vlanp',
+  [op.SKF_AD_VLAN_TPID]: 'vlan_tpid',
 };
 
 /** A program in the notation of `tcpdump -d`, one line an instruction: `(001) jeq      #0x800           jt 2	jf 6`. */

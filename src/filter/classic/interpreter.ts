@@ -8,11 +8,16 @@ const PACKET_TYPE = op.SKF_AD_OFF + op.SKF_AD_PKTTYPE;
 const INTERFACE_INDEX = op.SKF_AD_OFF + op.SKF_AD_IFINDEX;
 const VLAN_TAG = op.SKF_AD_OFF + op.SKF_AD_VLAN_TAG;
 const VLAN_TAG_PRESENT = op.SKF_AD_OFF + op.SKF_AD_VLAN_TAG_PRESENT;
+const VLAN_PROTOCOL = op.SKF_AD_OFF + op.SKF_AD_VLAN_TPID;
+/** Tag protocol of IEEE 802.1Q. */
+const DEFAULT_VLAN_PROTOCOL = 0x8100;
 
 /** What Linux knows beside the packet, for programs that ask for it; what is left out is 0. */
 export interface BesidePacket {
   /** The 16 bits of a VLAN tag that was taken out of the packet. */
   readonly vlanTag?: number | undefined;
+  /** The tag protocol that came before them; 0x8100 unless given. */
+  readonly vlanProtocol?: number;
   /** PACKET_HOST (0) to PACKET_OUTGOING (4) of linux/if_packet.h. */
   readonly packetType?: number;
   readonly interfaceIndex?: number;
@@ -56,7 +61,7 @@ export class ClassicInterpreter {
     const codes = this.#codes;
     const values = this.#values;
     const scratch = this.#scratch;
-    // Unsigned 32 bits, both; as doubles they stay exact, and sums that leave the packet do not come back into it.
+    // Unsigned 32 bits, both. Places in the packet are sums modulo 2^32, so that ip[-2:2] is the ether type.
     let accumulator = 0;
     let index = 0;
     for (let at = 0; ; at++) {
@@ -86,18 +91,27 @@ export class ClassicInterpreter {
           }
           accumulator = bytes[offset + value]!;
           break;
-        case 0x40: // ld [x + k]
-          if (index + value + 4 > length) return 0;
-          accumulator = word(bytes, offset + index + value);
+        case 0x40: {
+          // ld [x + k]
+          const place = (index + value) >>> 0;
+          if (place + 4 > length) return 0;
+          accumulator = word(bytes, offset + place);
           break;
-        case 0x48: // ldh [x + k]
-          if (index + value + 2 > length) return 0;
-          accumulator = (bytes[offset + index + value]! << 8) | bytes[offset + index + value + 1]!;
+        }
+        case 0x48: {
+          // ldh [x + k]
+          const place = (index + value) >>> 0;
+          if (place + 2 > length) return 0;
+          accumulator = (bytes[offset + place]! << 8) | bytes[offset + place + 1]!;
           break;
-        case 0x50: // ldb [x + k]
-          if (index + value >= length) return 0;
-          accumulator = bytes[offset + index + value]!;
+        }
+        case 0x50: {
+          // ldb [x + k]
+          const place = (index + value) >>> 0;
+          if (place >= length) return 0;
+          accumulator = bytes[offset + place]!;
           break;
+        }
         case 0xb1: // ldxb 4*([k]&0xf)
           if (value >= length) return 0;
           index = (bytes[offset + value]! & 0x0f) << 2;
@@ -217,6 +231,8 @@ function besideValue(at: number, beside: BesidePacket): number {
       return beside.vlanTag ?? 0;
     case VLAN_TAG_PRESENT:
       return beside.vlanTag === undefined ? 0 : 1;
+    case VLAN_PROTOCOL:
+      return beside.vlanTag === undefined ? 0 : (beside.vlanProtocol ?? DEFAULT_VLAN_PROTOCOL);
     case PACKET_TYPE:
       return beside.packetType ?? 0;
     case INTERFACE_INDEX:

@@ -77,3 +77,4 @@ export const SKF_AD_PKTTYPE = 4;
 export const SKF_AD_IFINDEX = 8;
 export const SKF_AD_VLAN_TAG = 44;
 export const SKF_AD_VLAN_TAG_PRESENT = 48;
+export const SKF_AD_VLAN_TPID = 60;

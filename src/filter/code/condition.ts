@@ -17,6 +17,9 @@ export type Condition =
   | { readonly kind: 'not'; readonly operand: Condition }
   | { readonly kind: 'constant'; readonly holds: boolean };
 
+/** Tag protocols of the tags that Linux takes out of packets. */
+const TAKEN_TAGS = [0x8100, 0x88a8] as const;
+
 export const ALWAYS: Condition = { kind: 'constant', holds: true };
 export const NEVER: Condition = { kind: 'constant', holds: false };
 
@@ -43,6 +46,8 @@ export function compare(values: ValueTable, comparison: Test['comparison'], left
     if (comparison === 'at-least') return not(compare(values, 'greater', right, left));
     return compare(values, comparison, right, left);
   }
+  const known = everySame(comparison, left, right);
+  if (known !== undefined) return known ? ALWAYS : NEVER;
   // Bits of a mask are one jump: all of them clear, or a single one set.
   if (
     right.kind === 'constant' &&
@@ -57,6 +62,13 @@ export function compare(values: ValueTable, comparison: Test['comparison'], left
     if (comparison === 'greater' && right.value === 0) return anyBits();
   }
   return { kind: 'test', test: { comparison, left, right, key: `${left.id} ${comparison} ${right.id}` } };
+}
+
+/** What comes of a test whose left side is one of few values: tags that Linux takes out are of IEEE 802.1Q or 802.1ad. */
+function everySame(comparison: Test['comparison'], left: Value, right: Value): boolean | undefined {
+  if (left.kind !== 'beside' || left.at !== op.SKF_AD_VLAN_TPID || right.kind !== 'constant') return undefined;
+  const first = holds(comparison, TAKEN_TAGS[0], right.value);
+  return first === holds(comparison, TAKEN_TAGS[1], right.value) ? first : undefined;
 }
 
 /** The outcome of a test whose sides are known. */

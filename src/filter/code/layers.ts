@@ -81,15 +81,12 @@ export class Layers {
   payloadAt: number;
   /** MPLS labels before the payload. */
   labels = 0;
-  /** Whether Linux has taken the outermost VLAN tag out, and the expression has not come to it yet. */
-  tagBeside: boolean;
 
-  constructor(values: ValueTable, link: LinkType, tagBeside: boolean) {
+  constructor(values: ValueTable, link: LinkType) {
     this.values = values;
     this.link = link;
     this.typeAt = LINK_TYPES[link].typeAt;
     this.payloadAt = LINK_TYPES[link].payloadAt;
-    this.tagBeside = tagBeside;
   }
 
   get name(): string {

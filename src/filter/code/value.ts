@@ -32,26 +32,56 @@ const NEUTRAL: Readonly<Record<number, number>> = {
   [op.BPF_RSH]: 0,
   [op.BPF_MUL]: 1,
   [op.BPF_DIV]: 1,
+  [op.BPF_AND]: 0xffffffff,
 };
 
-/** Makes values, each once, and calculates what is constant. Loads are never left out: they decide whether a packet is long enough. */
+/** Where an Ethernet frame has its outermost VLAN tag, and the tag's bytes. */
+const TAG_AT = 12;
+const TAG_BYTES = 4;
+
+/**
+ * Makes values, each once, and calculates what is constant. A load is left out only where its bytes do not count (`ip[0] & 0`): it decides
+ * whether a packet is long enough.
+ */
 export class ValueTable {
-  readonly #values = new Map<string, Value>();
+  /** Whether Linux has taken the packet's outermost VLAN tag out of it: places are those with the tag, loads those without. */
+  readonly tagBeside: boolean;
+  readonly #values: Map<string, Value>;
+
+  constructor(tagBeside = false, values = new Map<string, Value>()) {
+    this.tagBeside = tagBeside;
+    this.#values = values;
+  }
+
+  /** The same values, for packets whose tag has been taken out. */
+  withTagBeside(): ValueTable {
+    return new ValueTable(true, this.#values);
+  }
 
   constant(value: number): Value {
     return this.#intern(`#${value >>> 0}`, { kind: 'constant', value: value >>> 0 });
   }
 
   length(): Value {
-    return this.#intern('length', { kind: 'length' });
+    const length = this.#intern('length', { kind: 'length' });
+    return this.tagBeside ? this.calculate(op.BPF_ADD, length, this.constant(TAG_BYTES)) : length;
   }
 
+  /** Bytes at `at`, or that far behind `base`. With the tag beside the packet, what varies has to lie behind the tag. */
   packet(size: PacketSize, at: number, base?: Value): Value {
-    return this.#intern(`[${base?.id}+${at >>> 0}:${size}]`, { kind: 'packet', size, at: at >>> 0, base });
+    if (base?.kind === 'constant') return this.packet(size, at + base.value);
+    if (base?.kind === 'calculate' && base.operation === op.BPF_ADD && base.right.kind === 'constant') {
+      return this.packet(size, at + base.right.value, base.left);
+    }
+    const place = at >>> 0;
+    if (!this.tagBeside || place + size <= TAG_AT) return this.#load(size, place, base);
+    if (place >= TAG_AT + TAG_BYTES || base !== undefined) return this.#load(size, place - TAG_BYTES, base);
+    return this.#acrossTag(size, place);
   }
 
   headerLength(at: number): Value {
-    return this.#intern(`header ${at}`, { kind: 'header-length', at });
+    const place = this.tagBeside ? at - TAG_BYTES : at;
+    return this.#intern(`header ${place}`, { kind: 'header-length', at: place });
   }
 
   beside(at: number, size: PacketSize): Value {
@@ -70,7 +100,29 @@ export class ValueTable {
     }
     if (left.kind === 'constant' && COMMUTATIVE.has(operation)) return this.calculate(operation, right, left);
     if (right.kind === 'constant' && NEUTRAL[operation] === right.value) return left;
+    if (right.kind === 'constant' && right.value === 0 && (operation === op.BPF_AND || operation === op.BPF_MUL))
+      return right;
     return this.#intern(`${left.id} ${operation} ${right.id}`, { kind: 'calculate', operation, left, right });
+  }
+
+  #load(size: PacketSize, at: number, base: Value | undefined): Value {
+    return this.#intern(`[${base?.id}+${at >>> 0}:${size}]`, { kind: 'packet', size, at: at >>> 0, base });
+  }
+
+  /** Bytes of which some are the tag's: put together from halves of the tag and bytes of the packet. */
+  #acrossTag(size: PacketSize, at: number): Value {
+    if (size === 2 && at === TAG_AT) return this.beside(op.SKF_AD_VLAN_TPID, 4);
+    if (size === 2 && at === TAG_AT + 2) return this.beside(op.SKF_AD_VLAN_TAG, 4);
+    if (size === 1) {
+      const half = this.#acrossTag(2, at & ~1);
+      return at % 2 === 0
+        ? this.calculate(op.BPF_RSH, half, this.constant(8))
+        : this.calculate(op.BPF_AND, half, this.constant(0xff));
+    }
+    const halfSize = size === 4 ? 2 : 1;
+    const upper = this.packet(halfSize, at);
+    const shifted = this.calculate(op.BPF_LSH, upper, this.constant(8 * halfSize));
+    return this.calculate(op.BPF_OR, shifted, this.packet(halfSize, at + halfSize));
   }
 
   #intern(key: string, shape: ValueShape): Value {

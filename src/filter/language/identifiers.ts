@@ -250,7 +250,11 @@ function portNamed(
   const only = service.protocols.length === 1 ? service.protocols : ALL_TRANSPORTS;
   if (asked === undefined) return { port: service.port, protocols: only };
   if (only.includes(asked)) return { port: service.port, protocols: [asked] };
-  throw reader.error(token, `${token.text} is a port of ${only[0]}`, `write "${only[0]} port ${token.text}" or its number`);
+  throw reader.error(
+    token,
+    `${token.text} is a port of ${only[0]}`,
+    `write "${only[0]} port ${token.text}" or its number`,
+  );
 }
 
 function unknownPort(reader: TokenReader, token: Span, text: string): PacketError {

@@ -2,7 +2,7 @@ import { parseIpAddress } from '../../packet/ip-address.js';
 import { parseMacAddress } from '../../packet/mac-address.js';
 import { filterError } from './filter-error.js';
 import { CONSTANTS } from './names.js';
-import { type Sign, SIGNS, type Token } from './tokens.js';
+import { SIGNS, type Sign, type Token } from './tokens.js';
 
 const SPACE = /[ \t\r\n]+/y;
 const ESCAPED = /\\[^ !()\n\t]+/y;
@@ -11,7 +11,8 @@ const IDENTIFIER = /[A-Za-z0-9](?:[-_.A-Za-z0-9]*[.A-Za-z0-9])?/y;
 const NUMBER = /0[xX][0-9A-Fa-f]+|[0-9]+/y;
 const DOTTED = /[0-9A-Fa-fxX]+(?:\.[0-9A-Fa-fxX]+){1,3}/y;
 const HEXADECIMAL_DOTTED = /^(?:0[xX][0-9A-Fa-f]+|[0-9]+)$/;
-const MAC = /[0-9A-Fa-f]{1,2}([-:.])[0-9A-Fa-f]{1,2}(?:\1[0-9A-Fa-f]{1,2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}|[0-9A-Fa-f]{12}/y;
+const MAC =
+  /[0-9A-Fa-f]{1,2}([-:.])[0-9A-Fa-f]{1,2}(?:\1[0-9A-Fa-f]{1,2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}|[0-9A-Fa-f]{12}/y;
 const IPV6 = /(?:[0-9A-Fa-f]{0,4}:){2,}[0-9A-Fa-f.]*/y;
 
 /** Signs that are another way to write a word or sign. */

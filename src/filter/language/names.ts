@@ -245,11 +245,45 @@ export const CONSTANTS: ReadonlyMap<string, number> = new Map([
   ['tcp-cwr', 0x80],
 ]);
 
+/** Kinds of LLC frames by mask and value of the control field (IEEE 802.2): formats, then supervisory and unnumbered ones. */
+export const LLC_KINDS: Readonly<Record<string, { readonly mask: number; readonly value: number }>> = {
+  i: { mask: 0x01, value: 0x00 },
+  s: { mask: 0x03, value: 0x01 },
+  u: { mask: 0x03, value: 0x03 },
+  rr: { mask: 0x0f, value: 0x01 },
+  rnr: { mask: 0x0f, value: 0x05 },
+  rej: { mask: 0x0f, value: 0x09 },
+  ui: { mask: 0xef, value: 0x03 },
+  ua: { mask: 0xef, value: 0x63 },
+  disc: { mask: 0xef, value: 0x43 },
+  dm: { mask: 0xef, value: 0x0f },
+  sabme: { mask: 0xef, value: 0x6f },
+  test: { mask: 0xef, value: 0xe3 },
+  xid: { mask: 0xef, value: 0xaf },
+  frmr: { mask: 0xef, value: 0x87 },
+};
+
 /** Keywords that this compiler knows. */
 export const KEYWORDS: readonly string[] = [
   ...['and', 'or', 'not', 'src', 'dst', 'host', 'net', 'mask', 'port', 'portrange', 'proto', 'protochain', 'gateway'],
   ...['ether', 'link', 'fddi', 'tr', 'wlan', 'ip', 'ip6', 'arp', 'rarp', 'tcp', 'udp', 'sctp', 'icmp', 'icmp6', 'igmp'],
-  ...['igrp', 'pim', 'vrrp', 'carp', 'ah', 'esp', 'atalk', 'aarp', 'decnet', 'lat', 'sca', 'moprc', 'mopdl', 'iso', 'stp'],
+  ...[
+    'igrp',
+    'pim',
+    'vrrp',
+    'carp',
+    'ah',
+    'esp',
+    'atalk',
+    'aarp',
+    'decnet',
+    'lat',
+    'sca',
+    'moprc',
+    'mopdl',
+    'iso',
+    'stp',
+  ],
   ...['ipx', 'netbeui', 'clnp', 'esis', 'isis', 'llc', 'vlan', 'mpls', 'pppoed', 'pppoes', 'geneve', 'broadcast'],
   ...['multicast', 'less', 'greater', 'len', 'length', 'inbound', 'outbound', 'ifindex'],
 ];
@@ -258,12 +292,39 @@ export const KEYWORDS: readonly string[] = [
 export const FOREIGN_KEYWORDS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     'IEEE 802.11': ['ra', 'ta', 'addr1', 'addr2', 'addr3', 'addr4', 'type', 'subtype', 'dir', 'direction', 'radio'],
-    'the pf logs of BSD': ['ifname', 'on', 'rnr', 'rulenum', 'rset', 'ruleset', 'srnr', 'subrulenum', 'reason', 'action'],
+    'the pf logs of BSD': [
+      'ifname',
+      'on',
+      'rnr',
+      'rulenum',
+      'rset',
+      'ruleset',
+      'srnr',
+      'subrulenum',
+      'reason',
+      'action',
+    ],
     ATM: [
       ...['lane', 'metac', 'bcc', 'oam', 'oamf4', 'oamf4ec', 'oamf4sc', 'sc', 'ilmic', 'vpi', 'vci'],
       ...['connectmsg', 'metaconnect'],
     ],
-    SS7: ['fisu', 'lssu', 'lsu', 'msu', 'hfisu', 'hlssu', 'hmsu', 'sio', 'opc', 'dpc', 'sls', 'hsio', 'hopc', 'hdpc', 'hsls'],
+    SS7: [
+      'fisu',
+      'lssu',
+      'lsu',
+      'msu',
+      'hfisu',
+      'hlssu',
+      'hmsu',
+      'sio',
+      'opc',
+      'dpc',
+      'sls',
+      'hsio',
+      'hopc',
+      'hdpc',
+      'hsls',
+    ],
     'IS-IS packet types': ['l1', 'l2', 'iih', 'lsp', 'snp', 'csnp', 'psnp'],
     'link types with PPP or SLIP': ['ppp', 'slip'],
   }).flatMap(([about, words]) => words.map((word) => [word, about] as const)),

@@ -1,20 +1,20 @@
-import { filterError, type Span, spanOf } from './filter-error.js';
 import { parseArithmetic } from './arithmetic.js';
+import { filterError, type Span, spanOf } from './filter-error.js';
 import { primitiveOf, type Qualifiers } from './identifiers.js';
 import { tokenize } from './lexer.js';
-import { FOREIGN_KEYWORDS, KEYWORD_SYNONYMS } from './names.js';
+import { FOREIGN_KEYWORDS, KEYWORD_SYNONYMS, LLC_KINDS } from './names.js';
 import {
   type Comparison,
   type Direction,
   HEADER_NAMES,
   type HeaderName,
-  type Primitive,
   PROTOCOL_NAMES,
+  type Primitive,
   type ProtocolName,
   type Syntax,
 } from './syntax.js';
-import { isToken } from './tokens.js';
 import { TokenReader } from './token-reader.js';
+import { isToken } from './tokens.js';
 
 const TYPES = ['host', 'net', 'port', 'portrange'] as const;
 const COMPARISONS: readonly string[] = ['=', '!=', '<', '<=', '>', '>='];
@@ -105,7 +105,12 @@ function beginsIdentifier(reader: TokenReader): boolean {
   while (isToken(reader.peek(ahead), '(') || isToken(reader.peek(ahead), 'not')) ahead++;
   const token = reader.peek(ahead);
   if (token.kind === 'word') return token.escaped || !reader.isKeyword(token.text);
-  return token.kind === 'number' || token.kind === 'dotted' || token.kind === 'ipv6' || token.kind === 'mac';
+  if (token.kind === 'number') {
+    let behind = ahead + 1;
+    while (isToken(reader.peek(behind), ')')) behind++;
+    return !isArithmetic(reader, behind);
+  }
+  return token.kind === 'dotted' || token.kind === 'ipv6' || token.kind === 'mac';
 }
 
 /** Whether an arithmetic relation comes next. */
@@ -176,8 +181,14 @@ function parseSpecial(reader: TokenReader, word: string): Syntax | undefined {
       checkLimit(reader, word, number);
       return { kind: word, number: number?.value, span: spanOf(span, number?.span ?? span) };
     }
+    case 'llc': {
+      reader.advance();
+      const next = reader.next;
+      const control = next.kind === 'word' && Object.hasOwn(LLC_KINDS, next.text) ? LLC_KINDS[next.text] : undefined;
+      if (control !== undefined) reader.advance();
+      return { kind: 'llc', control, span: spanOf(span, reader.previous) };
+    }
     case 'pppoed':
-    case 'llc':
     case 'inbound':
     case 'outbound':
       reader.advance();
@@ -269,7 +280,8 @@ function parseBehindProtocol(reader: TokenReader, protocol: string, first: Span)
   if (cast !== undefined) {
     const over = protocol;
     const span = spanOf(first, reader.previous);
-    if (over === 'ether' || over === 'ip' || (over === 'ip6' && cast === 'multicast')) return { kind: cast, over, span };
+    if (over === 'ether' || over === 'ip' || (over === 'ip6' && cast === 'multicast'))
+      return { kind: cast, over, span };
     const known = cast === 'broadcast' ? 'ether and ip' : 'ether, ip and ip6';
     throw reader.error(span, `${protocol} has no ${cast}`, `${cast} goes with ${known}`);
   }
@@ -277,7 +289,11 @@ function parseBehindProtocol(reader: TokenReader, protocol: string, first: Span)
   const ends = next.kind === 'end' || ['and', 'or', ')'].some((text) => isToken(next, text));
   if (!ends) return undefined;
   if (protocol === 'ether') {
-    throw reader.error(first, 'every packet has a link layer', 'say more about it, as in "ether host 02:00:00:00:00:01"');
+    throw reader.error(
+      first,
+      'every packet has a link layer',
+      'say more about it, as in "ether host 02:00:00:00:00:01"',
+    );
   }
   return { kind: 'protocol', name: protocol as ProtocolName, span: first };
 }

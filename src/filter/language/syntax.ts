@@ -24,6 +24,7 @@ export type Primitive = { readonly span: Span } & (
   | ProtocolNumberPrimitive
   | CastPrimitive
   | EncapsulationPrimitive
+  | LlcPrimitive
   | RelationPrimitive
   | OriginPrimitive
 );
@@ -89,9 +90,15 @@ export interface CastPrimitive {
 
 /** A tag, label or session that packets are in; what stands behind it in the expression is about what lies inside. */
 export interface EncapsulationPrimitive {
-  readonly kind: 'vlan' | 'mpls' | 'pppoes' | 'pppoed' | 'llc';
+  readonly kind: 'vlan' | 'mpls' | 'pppoes' | 'pppoed';
   /** Tag, label or session number. */
   readonly number: number | undefined;
+}
+
+/** A frame of LLC, whose control field has this value under the mask, where one is given. */
+export interface LlcPrimitive {
+  readonly kind: 'llc';
+  readonly control: { readonly mask: number; readonly value: number } | undefined;
 }
 
 /** Whose packet it was: known beside the packet only, on some link types and in Linux. */

@@ -1,7 +1,7 @@
 import type { PacketError } from '../../errors.js';
 import { closest } from '../../suggestion.js';
 import { filterError, type Span } from './filter-error.js';
-import { FOREIGN_KEYWORDS, KEYWORDS, KEYWORD_SYNONYMS } from './names.js';
+import { FOREIGN_KEYWORDS, KEYWORD_SYNONYMS, KEYWORDS } from './names.js';
 import { isToken, type Token } from './tokens.js';
 
 /** Deepest parentheses and brackets in each other. */
@@ -95,7 +95,11 @@ export class TokenReader {
   deeper(): void {
     this.#depth++;
     if (this.#depth > DEEPEST) {
-      throw this.error(this.next, `this is nested more than ${DEEPEST} deep`, 'leave out parentheses that change nothing');
+      throw this.error(
+        this.next,
+        `this is nested more than ${DEEPEST} deep`,
+        'leave out parentheses that change nothing',
+      );
     }
   }
 
@@ -147,7 +151,8 @@ export class TokenReader {
     if (meant !== undefined && meant !== text) {
       return this.error(token, `there is no word ${text} (did you mean ${meant}?)`, `write ${meant}`);
     }
-    if (this.isKeyword(text)) return this.unexpected(`${text} cannot stand here`, 'see pcap-filter(7) for the language');
+    if (this.isKeyword(text))
+      return this.unexpected(`${text} cannot stand here`, 'see pcap-filter(7) for the language');
     const remedy = 'put host, net, port or another type before a name, as in "port http"';
     return this.error(token, `there is no word ${text}`, remedy);
   }

@@ -50,5 +50,7 @@ export type Sign = (typeof SIGNS)[number];
 
 /** Whether a token is this sign, or this word without a backslash. */
 export function isToken(token: Token, text: string): boolean {
-  return (token.kind === 'sign' && token.text === text) || (token.kind === 'word' && !token.escaped && token.text === text);
+  return (
+    (token.kind === 'sign' && token.text === text) || (token.kind === 'word' && !token.escaped && token.text === text)
+  );
 }
