@@ -12,7 +12,8 @@ const ALLOWED = {
   'capture-file': ['errors', 'options', 'packet'],
   arena: ['errors'],
   ebpf: ['errors', 'options', 'suggestion', 'arena'],
-  steering: ['errors', 'packet', 'ebpf'],
+  filter: ['errors', 'suggestion', 'packet', 'ebpf'],
+  steering: ['errors', 'packet', 'ebpf', 'filter'],
   kernel: ['errors', 'arena', 'ebpf', 'steering'],
   'packet-buffer': ['errors', 'options', 'arena', 'kernel'],
   'packet-array': ['errors'],
@@ -35,7 +36,7 @@ const ALLOWED = {
     'steering',
     'wire',
   ],
-  'linux-kernel': ['errors', 'options', 'suggestion', 'arena', 'ebpf', 'kernel', 'ring', 'steering'],
+  'linux-kernel': ['errors', 'options', 'suggestion', 'arena', 'ebpf', 'filter', 'kernel', 'ring', 'steering'],
   soft: [
     'errors',
     'arena',

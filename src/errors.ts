@@ -59,6 +59,12 @@ export type ErrorCode =
   | 'MAP_ENTRY'
   /** A map of this type or with these sizes and flags cannot be, or lacks the operation. */
   | 'MAP_UNSUPPORTED'
+  /** A filter expression cannot be read; the message shows where. */
+  | 'FILTER_SYNTAX'
+  /** A filter expression is right, but not for this link type, or its program would be too long. */
+  | 'FILTER_UNSUPPORTED'
+  /** Instructions that are no classic BPF program. */
+  | 'FILTER_CORRUPT'
   /** The frame-ownership checker found a double post, a use after send or a leak. */
   | 'OWNERSHIP'
   /** The process lacks a capability, or a right to a folder, which the remedy names. */

@@ -2,11 +2,10 @@ import { PacketError } from '../errors.js';
 import {
   CLASSIC_INSTRUCTION_BYTES,
   type ClassicInstruction,
-  classicProgram,
-  classicRefusal,
   encodeClassicProgram,
   MOST_CLASSIC_INSTRUCTIONS,
-} from '../steering/programs/classic-program.js';
+} from '../filter/classic/instruction.js';
+import { classicProgram, classicRefusal } from '../steering/programs/classic-program.js';
 import { codeForRules } from '../steering/programs/rule-code.js';
 import { ENOENT, ENOMEM, SO_ATTACH_FILTER, SO_DETACH_FILTER, SOL_SOCKET } from './constants.js';
 import type { ParsedReceive } from './receive-rules.js';

@@ -1,19 +1,7 @@
+import type { ClassicInstruction } from '../../filter/classic/instruction.js';
+import { type Draft, linkClassicProgram } from '../../filter/classic/link.js';
 import type { Label, MatchCode, MetadataField, Operation } from './match-code.js';
 import { comesNext } from './match-code.js';
-
-/** One instruction of classic BPF (struct sock_filter in linux/filter.h); jumps count from the next instruction. */
-export interface ClassicInstruction {
-  readonly code: number;
-  readonly jumpTrue: number;
-  readonly jumpFalse: number;
-  /** 0 to 2^32 - 1. */
-  readonly value: number;
-}
-
-/** Most instructions of a classic program (BPF_MAXINSNS in linux/bpf_common.h). */
-export const MOST_CLASSIC_INSTRUCTIONS = 4096;
-/** Bytes of an instruction in memory. */
-export const CLASSIC_INSTRUCTION_BYTES = 8;
 
 // Operation codes (linux/bpf_common.h): class, size or operation, mode or source.
 const LOAD_LENGTH = 0x80;
@@ -44,16 +32,6 @@ const METADATA: Readonly<Partial<Record<MetadataField, number>>> = {
 
 /** What a filter returns: how many bytes of the packet to keep. */
 const WHOLE_PACKET = 0xffffffff;
-
-/** Furthest that a conditional jump reaches. */
-const LONGEST_JUMP = 255;
-
-/** An instruction whose jumps are still labels; undefined is the next instruction. */
-interface Draft {
-  readonly code: number;
-  readonly value: number;
-  readonly jump?: { readonly yes: Label | undefined; readonly no: Label | undefined };
-}
 
 /**
  * Turns match code into a classic BPF program, for SO_ATTACH_FILTER on a socket whose packets begin with their Ethernet header. The
@@ -128,63 +106,10 @@ export function classicProgram({ steps }: MatchCode): ClassicInstruction[] {
         break;
     }
   }
-  return link(drafts, places);
+  return linkClassicProgram(drafts, places);
 }
 
 /** A filter that keeps no packet. */
 export function classicRefusal(): ClassicInstruction[] {
   return [{ code: RETURN, jumpTrue: 0, jumpFalse: 0, value: 0 }];
-}
-
-/** The program as the kernel reads it, in this machine's byte order, which is little-endian. */
-export function encodeClassicProgram(program: readonly ClassicInstruction[]): Uint8Array {
-  const bytes = new Uint8Array(program.length * CLASSIC_INSTRUCTION_BYTES);
-  const view = new DataView(bytes.buffer);
-  for (const [index, { code, jumpTrue, jumpFalse, value }] of program.entries()) {
-    const at = index * CLASSIC_INSTRUCTION_BYTES;
-    view.setUint16(at, code, true);
-    view.setUint8(at + 2, jumpTrue);
-    view.setUint8(at + 3, jumpFalse);
-    view.setUint32(at + 4, value, true);
-  }
-  return bytes;
-}
-
-/** Resolves labels. A conditional jump too far for its byte goes over two plain jumps behind it, which reach anywhere. */
-function link(drafts: readonly Draft[], places: ReadonlyMap<Label, number>): ClassicInstruction[] {
-  const isFar = new Array<boolean>(drafts.length).fill(false);
-  let starts = startsOf(isFar);
-  const distance = (from: number, label: Label | undefined): number =>
-    label === undefined ? 0 : starts[places.get(label)!]! - starts[from]! - 1;
-  // Each far jump lengthens others: until none changes any more.
-  for (let changed = true; changed; starts = startsOf(isFar)) {
-    changed = false;
-    for (const [index, { code, jump }] of drafts.entries()) {
-      if (jump === undefined || code === JUMP || isFar[index]) continue;
-      if (distance(index, jump.yes) <= LONGEST_JUMP && distance(index, jump.no) <= LONGEST_JUMP) continue;
-      isFar[index] = true;
-      changed = true;
-    }
-  }
-  const program: ClassicInstruction[] = [];
-  for (const [index, { code, value, jump }] of drafts.entries()) {
-    const yes = distance(index, jump?.yes);
-    const no = distance(index, jump?.no);
-    if (code === JUMP) program.push({ code, jumpTrue: 0, jumpFalse: 0, value: yes });
-    else if (!isFar[index]) program.push({ code, jumpTrue: yes, jumpFalse: no, value });
-    else {
-      // "Next" is behind the two jumps.
-      program.push({ code, jumpTrue: 0, jumpFalse: 1, value });
-      program.push({ code: JUMP, jumpTrue: 0, jumpFalse: 0, value: jump?.yes === undefined ? 1 : yes - 1 });
-      program.push({ code: JUMP, jumpTrue: 0, jumpFalse: 0, value: jump?.no === undefined ? 0 : no - 2 });
-    }
-  }
-  return program;
-}
-
-/** Where each draft starts in the program, and where the program ends. */
-function startsOf(isFar: readonly boolean[]): number[] {
-  const starts = [0];
-  for (const far of isFar) starts.push(starts.at(-1)! + (far ? 3 : 1));
-  return starts;
 }
