@@ -8,9 +8,10 @@
 // The memory that programs, maps and packets lie in
 export { Arena, type ArenaMemory, type ArenaShare, type Region } from './arena/arena.js';
 export type { Part } from './arena/free-parts.js';
+// Running them
+export { compiler, prepareCompiled } from './ebpf/compiler/compiler.js';
 // Programs
 export { createProgram, findSubprograms } from './ebpf/create-program.js';
-// Running them
 export {
   CONTEXT_BYTES,
   CONTEXT_DATA,

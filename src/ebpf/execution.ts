@@ -11,9 +11,9 @@ import type { BoundProgram } from './program.js';
  * - A wide instruction that names a map loads its handle; one that names a map's value, the arena offset of its first value plus the
  *   offset given; one that names a subprogram, the subprogram's first slot.
  * - An access of n bytes at an address (64 bits, wrapping) is good when all n lie in the machine's program memory, or all in the packet,
- *   from its metadata to its end as the packet record has them at that moment. Any other stops the run with FAULT_MEMORY and changes
- *   nothing, and so does an atomic operation at an address that is no multiple of its size. What the verifier has found may make the
- *   check cheaper, but no engine relies on it.
+ *   from its metadata to its end as the packet record has them at that moment; a write also has to leave the context alone. Any other stops
+ *   the run with FAULT_MEMORY and changes nothing, and so does an atomic operation at an address that is no multiple of its size. What the
+ *   verifier has found may make the check cheaper, but no engine relies on it.
  * - A run may execute `budget` instructions. A backward jump taken is charged the slots from its target to itself, both included; a call of
  *   a subprogram (by an instruction, or by a helper that calls back) all slots of the subprogram; a tail call all slots of the program.
  *   The run stops with FAULT_BUDGET at the one that would cost more than is left. Nothing else is charged: what lies ahead of a jump's

@@ -53,6 +53,8 @@ export class Machine {
   readonly control: number;
   /** Arena offset of the first byte of program memory. */
   readonly low: number;
+  /** Arena offset of the first byte of program memory that programs may write: before it lies the context. */
+  readonly writable: number;
   /** Arena offset of the byte after program memory. */
   readonly high: number;
   /** Arena offset of the context, struct xdp_md. */
@@ -80,6 +82,7 @@ export class Machine {
     arena.u8.fill(0, this.control, this.low);
     this.#free = new FreeParts({ offset: this.low, bytes: this.high - this.low });
     this.context = this.allocate(CONTEXT_BYTES).offset;
+    this.writable = this.context + ALIGNMENT;
     const stack = this.allocate(MOST_CALL_FRAMES * STACK_FRAME_BYTES);
     this.stackEnd = stack.offset + MOST_CALL_FRAMES * STACK_FRAME_BYTES;
   }
@@ -144,12 +147,21 @@ export class Machine {
   }
 
   /**
-   * Whether the program that runs may touch `bytes` (at least 0) at an address given as two words: helpers ask before they follow a pointer.
+   * Whether the program that runs may read `bytes` (at least 0) at an address given as two words: helpers ask before they follow a pointer.
    */
   reaches(address: number, upper: number, bytes: number): boolean {
+    return this.#reachesFrom(this.low, address, upper, bytes);
+  }
+
+  /** Whether it may write them. */
+  mayWrite(address: number, upper: number, bytes: number): boolean {
+    return this.#reachesFrom(this.writable, address, upper, bytes);
+  }
+
+  #reachesFrom(low: number, address: number, upper: number, bytes: number): boolean {
     if (upper !== 0 || address < 0) return false;
     const end = address + bytes;
-    if (address >= this.low && end <= this.high) return true;
+    if (address >= low && end <= this.high) return true;
     const words = this.arena.i32;
     const record = words[(this.control >> 2) + CONTROL_PACKET]! >> 2;
     return address >= words[record + PACKET_DATA_META]! && end <= words[record + PACKET_DATA_END]!;

@@ -5,8 +5,8 @@ import { runInside } from '../support/run-inside.js';
 
 const skip = reasonToSkip() ?? false;
 
-test('eBPF programs do the same in the interpreter and in Linux', { skip }, () =>
-  runInside(new URL('inside/ebpf-interpreter.js', import.meta.url)),
+test('eBPF programs do the same in interpreter, compiler and Linux', { skip }, () =>
+  runInside(new URL('inside/ebpf-engines.js', import.meta.url)),
 );
 
 test('eBPF objects are read as libbpf, bpftool and Linux read them', { skip: skip || reasonToSkipObjects() }, () =>

@@ -2,6 +2,7 @@ import { Arena } from '../../src/arena/arena.js';
 import { createProgram } from '../../src/ebpf/create-program.js';
 import {
   CONTROL_REGISTERS,
+  type Engine,
   type Executable,
   PACKET_DATA,
   PACKET_DATA_END,
@@ -38,7 +39,7 @@ export interface RunResult {
   readonly redirect: { readonly map: number; readonly target: number; readonly flags: number };
 }
 
-/** Runs programs in the interpreter on packets of one's choice, one at a time. */
+/** Runs programs on packets of one's choice, one at a time; in the interpreter unless another engine is given. */
 export class EbpfRuns {
   readonly arena: Arena;
   readonly machine: Machine;
@@ -46,16 +47,20 @@ export class EbpfRuns {
   readonly record: number;
   readonly packets: number;
 
-  constructor(options: Partial<MachineOptions> = {}, arenaBytes: number = 2 ** 20) {
+  readonly #engine: Engine;
+
+  constructor(options: Partial<MachineOptions> & { engine?: Engine } = {}, arenaBytes: number = 2 ** 20) {
+    const { engine = interpreter, ...machineOptions } = options;
+    this.#engine = engine;
     this.arena = Arena.create(arenaBytes);
-    this.machine = new Machine(this.arena, { helpers: XDP_HELPERS, bytes: 2 ** 17, ...options });
+    this.machine = new Machine(this.arena, { helpers: XDP_HELPERS, bytes: 2 ** 17, ...machineOptions });
     this.record = this.arena.allocate(4096).offset + RECORD_OFFSET;
     this.packets = this.arena.allocate(8192).offset;
   }
 
   prepare(instructions: readonly Instruction[], maps: readonly EbpfMap[] = []): Executable {
     const program = createProgram(instructions, { maps: maps.map(({ definition }) => definition) });
-    return interpreter.prepare({ program, maps }, this.machine);
+    return this.#engine.prepare({ program, maps }, this.machine);
   }
 
   run(executable: Executable, packet: Uint8Array = new Uint8Array(64)): RunResult {

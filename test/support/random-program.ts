@@ -70,7 +70,7 @@ function start(): Instruction[] {
 }
 
 function randomBody(random: Random, steps: number): Instruction[] {
-  const parts = Array.from({ length: steps }, () => randomPart(random));
+  const parts = Array.from({ length: steps }, () => randomStep(random));
   const body: Instruction[] = [];
   // From the last one: a jump goes over some of what is behind it.
   for (let i = parts.length - 1; i >= 0; i--) {
@@ -86,7 +86,8 @@ function randomBody(random: Random, steps: number): Instruction[] {
   return body;
 }
 
-function randomPart(random: Random): Instruction[] {
+/** A random instruction that uses registers, packet and stack as {@link randomProgram} does; a wide one is two slots. */
+export function randomStep(random: Random): Instruction[] {
   const destination = random.pick(NUMBERS);
   const source = random.pick(NUMBERS);
   switch (random.below(9)) {

@@ -1,3 +1,4 @@
+import type { Code } from '../code.js';
 import {
   CONTEXT_DATA,
   CONTEXT_DATA_END,
@@ -15,7 +16,6 @@ import {
   FAULT_MEMORY,
   FAULT_NONE,
   MOST_CALL_FRAMES,
-  MOST_TAIL_CALLS,
   PACKET_DATA,
   PACKET_DATA_END,
   PACKET_DATA_META,
@@ -35,7 +35,6 @@ import {
 import { accessBytes } from '../instruction-form.js';
 import type { Machine } from '../machine.js';
 import type { EbpfMap } from '../maps/contract.js';
-import { ProgramArrayMap } from '../maps/program-array-map.js';
 import {
   BPF_ALU,
   BPF_ALU64,
@@ -57,10 +56,10 @@ import {
   BPF_X,
 } from '../opcodes.js';
 import type { BoundProgram } from '../program.js';
+import { CALL_ENDED, NOT_CALLED, tailCall } from '../tail-call.js';
 import { arithmetic32, arithmetic64 } from './arithmetic.js';
 import { atomic } from './atomics.js';
 import { changeByteOrder } from './byte-order.js';
-import type { Code } from './code.js';
 import { isTaken } from './jumps.js';
 import { load, reachedAddress, store } from './memory.js';
 
@@ -182,7 +181,7 @@ export class InterpretedProgram implements Executable {
           break;
         }
         case BPF_LDX: {
-          const address = this.#reach(other, slot, accessBytes(opcode));
+          const address = this.#reach(other, slot, accessBytes(opcode), false);
           if (address < 0) return false;
           load(this.#machine.arena, words, at, opcode, address);
           slot++;
@@ -190,7 +189,7 @@ export class InterpretedProgram implements Executable {
         }
         case BPF_STX: {
           const bytes = accessBytes(opcode);
-          const address = this.#reach(at, slot, bytes);
+          const address = this.#reach(at, slot, bytes, true);
           if (address < 0) return false;
           if ((opcode & BPF_MODE_MASK) === BPF_ATOMIC) {
             if ((address & (bytes - 1)) !== 0) {
@@ -203,7 +202,7 @@ export class InterpretedProgram implements Executable {
           break;
         }
         case BPF_ST: {
-          const address = this.#reach(at, slot, accessBytes(opcode));
+          const address = this.#reach(at, slot, accessBytes(opcode), true);
           if (address < 0) return false;
           store(this.#machine.arena, opcode, address, immediate, immediate >> 31);
           slot++;
@@ -219,10 +218,10 @@ export class InterpretedProgram implements Executable {
   }
 
   /** The address of an access at the pointer in a pair, or -1 when the run has stopped over it. */
-  #reach(pair: number, slot: number, bytes: number): number {
+  #reach(pair: number, slot: number, bytes: number, writes: boolean): number {
     const words = this.#words;
     const offset = this.#code.offsets[slot]!;
-    const address = reachedAddress(this.#machine, words[pair]!, words[pair + 1]!, offset, bytes);
+    const address = reachedAddress(this.#machine, words[pair]!, words[pair + 1]!, offset, bytes, writes);
     if (address < 0) this.#stop(FAULT_MEMORY, slot);
     return address;
   }
@@ -256,28 +255,10 @@ export class InterpretedProgram implements Executable {
     return target;
   }
 
-  /** Goes on with the program that a prog_array names; where it names none, or too many have been called, with the next instruction. */
   #tailCall(slot: number, entered: number): number {
-    const words = this.#words;
-    const program = this.#tailCalled();
-    if (program === undefined) return slot + 1;
-    const tailCalls = this.#control + CONTROL_TAIL_CALLS;
-    if (words[tailCalls]! >= MOST_TAIL_CALLS) return slot + 1;
-    words[tailCalls] = words[tailCalls]! + 1;
-    if (!this.#pay(program.bound.program.instructions.length)) return this.#stop(FAULT_BUDGET, slot);
-    this.#set(this.#zero + 2, this.#machine.context);
-    program.enter();
-    const packet = words[this.#control + CONTROL_PACKET]! >> 2;
-    return words[packet + PACKET_FAULT] === FAULT_NONE ? this.#leave(entered) : STOPPED;
-  }
-
-  /** What a tail call with map and index in registers 2 and 3 leads to. */
-  #tailCalled(): Executable | undefined {
-    const words = this.#words;
-    const two = this.#zero + 4;
-    const map = words[two + 1] === 0 ? this.#machine.map(words[two]!) : undefined;
-    // Linux looks at the lower half of the index only.
-    return map instanceof ProgramArrayMap ? map.programAt(words[two + 2]! >>> 0) : undefined;
+    const outcome = tailCall(this.#machine, slot);
+    if (outcome === NOT_CALLED) return slot + 1;
+    return outcome === CALL_ENDED ? this.#leave(entered) : STOPPED;
   }
 
   /** Leaves a frame. Returns the slot that its caller goes on at, or ENDED for the frame that was entered. */

@@ -3,14 +3,22 @@ import type { Machine } from '../machine.js';
 import { BPF_B, BPF_DW, BPF_H, BPF_MEMSX, BPF_MODE_MASK, BPF_SIZE_MASK, BPF_W } from '../opcodes.js';
 
 /**
- * The arena offset of an access of `bytes` at a pointer plus the instruction's offset, or -1 where the program may not touch all of it. The
- * sum wraps at 64 bits.
+ * The arena offset of an access of `bytes` at a pointer plus the instruction's offset, or -1 where the program may not do that. The sum wraps
+ * at 64 bits.
  */
-export function reachedAddress(machine: Machine, low: number, high: number, offset: number, bytes: number): number {
+export function reachedAddress(
+  machine: Machine,
+  low: number,
+  high: number,
+  offset: number,
+  bytes: number,
+  writes: boolean,
+): number {
   const sum = (low >>> 0) + offset;
   const upper = (high + Math.floor(sum / 2 ** 32)) | 0;
   const address = sum | 0;
-  return machine.reaches(address, upper, bytes) ? address : -1;
+  const isGood = writes ? machine.mayWrite(address, upper, bytes) : machine.reaches(address, upper, bytes);
+  return isGood ? address : -1;
 }
 
 /** Reads 32 bits, little-endian, at any address. */

@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { EbpfRuns } from '../../../test/support/ebpf-runs.js';
-import { Random } from '../../../test/support/random.js';
-import { instruction, wideInstruction } from '../instruction.js';
-import * as op from '../opcodes.js';
+import { EbpfRuns } from '../../test/support/ebpf-runs.js';
+import { testEngines } from '../../test/support/engines.js';
+import { Random } from '../../test/support/random.js';
+import { instruction, wideInstruction } from './instruction.js';
+import * as op from './opcodes.js';
 
-const runs = new EbpfRuns();
+/** Of the engine that is tested. */
+let runs: EbpfRuns;
+/** How many of the random cases it is given: a module of WebAssembly for each takes its time. */
+let share: number;
 const exit = instruction(op.BPF_JMP | op.BPF_EXIT);
 const LOWEST = 0x8000000000000000n;
 const ONES = 0xffffffffffffffffn;
+
+function testArithmetic(name: string, run: () => void): void {
+  testEngines(name, (engine) => {
+    runs = new EbpfRuns({ engine });
+    share = engine.name === 'compiler' ? 0.1 : 1;
+    run();
+  });
+}
 
 /** r0 = first; r1 = second; r0 operation= r1. */
 function calculate(opcode: number, first: bigint, second: bigint, offset = 0): bigint {
@@ -29,7 +40,7 @@ function calculateImmediate(opcode: number, first: bigint, immediate: number, of
 
 const { BPF_ALU, BPF_ALU64, BPF_DIV, BPF_MOD } = op;
 
-test('division by zero, and of the lowest number by -1', () => {
+testArithmetic('division by zero, and of the lowest number by -1', () => {
   const cases: [opcode: number, first: bigint, second: bigint, offset: number, result: bigint][] = [
     [BPF_ALU64 | BPF_DIV, 77n, 0n, 0, 0n],
     [BPF_ALU64 | BPF_DIV, 77n, 0n, 1, 0n],
@@ -58,7 +69,7 @@ test('division by zero, and of the lowest number by -1', () => {
   assert.equal(calculateImmediate(BPF_ALU64 | BPF_MOD, ONES, -2), 1n);
 });
 
-test('shifts use the lowest bits of the distance: 6 of them, or 5', () => {
+testArithmetic('shifts use the lowest bits of the distance: 6 of them, or 5', () => {
   const value = 0x89abcdef01234567n;
   for (const bits of [0n, 1n, 31n, 32n, 33n, 63n, 64n, 65n, ONES]) {
     const used = bits & 63n;
@@ -71,7 +82,7 @@ test('shifts use the lowest bits of the distance: 6 of them, or 5', () => {
   assert.equal(calculate(op.BPF_ALU | op.BPF_ARSH, 0xf0000000n, 36n), 0xff000000n);
 });
 
-test('arithmetic on 32 bits clears the upper ones', () => {
+testArithmetic('arithmetic on 32 bits clears the upper ones', () => {
   const value = 0xffffffff_00000005n;
   assert.equal(calculateImmediate(op.BPF_ALU | op.BPF_ADD, value, -6), 0xffffffffn);
   assert.equal(calculateImmediate(op.BPF_ALU | op.BPF_MOV, value, -1), 0xffffffffn);
@@ -80,7 +91,7 @@ test('arithmetic on 32 bits clears the upper ones', () => {
   assert.equal(calculateImmediate(op.BPF_ALU | op.BPF_RSH, value, 0), 5n);
 });
 
-test('moves extend the sign from 8, 16 or 32 bits', () => {
+testArithmetic('moves extend the sign from 8, 16 or 32 bits', () => {
   const value = 0x11223344_8899aa80n;
   assert.equal(calculate(op.BPF_ALU64 | op.BPF_MOV, 0n, value, 8), 0xffffffffffffff80n);
   assert.equal(calculate(op.BPF_ALU64 | op.BPF_MOV, 0n, value, 16), 0xffffffffffffaa80n);
@@ -89,7 +100,7 @@ test('moves extend the sign from 8, 16 or 32 bits', () => {
   assert.equal(calculate(op.BPF_ALU | op.BPF_MOV, 0n, 0x7fn, 8), 0x7fn);
 });
 
-test('byte orders: to little-endian cuts off, to big-endian and swaps turn round', () => {
+testArithmetic('byte orders: to little-endian cuts off, to big-endian and swaps turn round', () => {
   const value = 0x0102030405060708n;
   const { BPF_END, BPF_TO_BE, BPF_TO_LE } = op;
   const expected: [opcode: number, bits: number, result: bigint][] = [
@@ -144,7 +155,7 @@ function operand(random: Random): bigint {
   return (word() << 32n) | word();
 }
 
-test('all operations give what numbers of any size give, with registers and immediates', () => {
+testArithmetic('all operations give what numbers of any size give, with registers and immediates', () => {
   const random = new Random(9669);
   const { BPF_ADD, BPF_SUB, BPF_MUL, BPF_OR, BPF_AND, BPF_XOR, BPF_LSH, BPF_RSH, BPF_ARSH } = op;
   const operations = [
@@ -160,7 +171,7 @@ test('all operations give what numbers of any size give, with registers and imme
     BPF_DIV,
     BPF_MOD,
   ];
-  for (let i = 0; i < 6000; i++) {
+  for (let i = 0; i < 6000 * share; i++) {
     const operation = random.pick(operations);
     const [first, second] = [operand(random), operand(random)];
     const immediate = Number(BigInt.asIntN(32, second));
@@ -181,7 +192,7 @@ test('all operations give what numbers of any size give, with registers and imme
   }
 });
 
-test('all comparisons, of 64 and 32 bits, with registers and immediates', () => {
+testArithmetic('all comparisons, of 64 and 32 bits, with registers and immediates', () => {
   const random = new Random(4321);
   const compare: Record<number, (a: bigint, b: bigint) => boolean> = {
     [op.BPF_JEQ]: (a, b) => a === b,
@@ -206,7 +217,7 @@ test('all comparisons, of 64 and 32 bits, with registers and immediates', () => 
       instruction(op.BPF_ALU64 | op.BPF_MOV | op.BPF_K, { immediate: 0 }),
       exit,
     ]).result === 1n;
-  for (let i = 0; i < 3000; i++) {
+  for (let i = 0; i < 3000 * share; i++) {
     const operation = Number(random.pick(Object.keys(compare)));
     const first = operand(random);
     const second = random.oneIn(4) ? first : operand(random);

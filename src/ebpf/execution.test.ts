@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { EbpfRuns, HEADROOM } from '../../../test/support/ebpf-runs.js';
-import { PacketError } from '../../errors.js';
+import { EbpfRuns, HEADROOM } from '../../test/support/ebpf-runs.js';
+import { testEngines } from '../../test/support/engines.js';
+import { PacketError } from '../errors.js';
 import {
   FAULT_BUDGET,
   FAULT_CALL_DEPTH,
@@ -12,10 +12,10 @@ import {
   PACKET_VERDICT,
   XDP_ABORTED,
   XDP_PASS,
-} from '../execution.js';
-import { type Instruction, instruction, wideInstruction } from '../instruction.js';
-import { createMap } from '../maps/create-map.js';
-import * as op from '../opcodes.js';
+} from './execution.js';
+import { type Instruction, instruction, wideInstruction } from './instruction.js';
+import { createMap } from './maps/create-map.js';
+import * as op from './opcodes.js';
 
 const exit = instruction(op.BPF_JMP | op.BPF_EXIT);
 const move = (destination: number, immediate: number) =>
@@ -38,8 +38,8 @@ const atomic = (size: number, operation: number, offset: number, source: number)
 /** r6 = packet, r7 = its end. */
 const packetRegisters = [load(op.BPF_W, 6, 1, 0), load(op.BPF_W, 7, 1, 4)];
 
-test('loads of all sizes, at any address, with and without sign', () => {
-  const runs = new EbpfRuns();
+testEngines('loads of all sizes, at any address, with and without sign', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const packet = Uint8Array.from({ length: 64 }, (_, index) => 0xf8 - index * 3);
   const view = new DataView(packet.buffer);
   for (let at = 0; at <= 16; at++) {
@@ -56,8 +56,8 @@ test('loads of all sizes, at any address, with and without sign', () => {
   }
 });
 
-test('stores of all sizes, at any address, change so many bytes', () => {
-  const runs = new EbpfRuns();
+testEngines('stores of all sizes, at any address, change so many bytes', (engine) => {
+  const runs = new EbpfRuns({ engine });
   for (const [size, bytes] of [
     [op.BPF_B, 1],
     [op.BPF_H, 2],
@@ -80,8 +80,8 @@ test('stores of all sizes, at any address, change so many bytes', () => {
   }
 });
 
-test('atomic operations, with what was in memory before', () => {
-  const runs = new EbpfRuns();
+testEngines('atomic operations, with what was in memory before', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const before = 0x00000001_fffffff0n;
   const operand = 0x7_00000013n;
   const run = (size: number, operation: number, zero: bigint, ...result: Instruction[]) =>
@@ -120,8 +120,8 @@ test('atomic operations, with what was in memory before', () => {
   assert.equal(run(op.BPF_W, op.BPF_CMPXCHG, 0x7_fffffff0n), 0xfffffff0n);
 });
 
-test('an access outside program memory and packet stops the run, at its slot, and changes nothing', () => {
-  const runs = new EbpfRuns();
+testEngines('an access outside program memory and packet stops the run, at its slot, and changes nothing', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const packet = new Uint8Array(60).fill(7);
   const before = runs.arena.u8.slice();
   const faults: Instruction[][] = [
@@ -131,6 +131,9 @@ test('an access outside program memory and packet stops the run, at its slot, an
     [storeImmediate(op.BPF_W, 6, 57, -1)],
     [store(op.BPF_DW, 7, -7, 7)],
     [atomic(op.BPF_W, op.BPF_ADD, 1, 7), exit],
+    // The context is there to be read.
+    [storeImmediate(op.BPF_W, 1, 20, 0)],
+    [instruction(op.BPF_STX | op.BPF_ATOMIC | op.BPF_W, { destination: 1, source: 7 })],
   ];
   for (const instructions of faults) {
     const {
@@ -160,16 +163,16 @@ test('an access outside program memory and packet stops the run, at its slot, an
   assert.deepEqual(runs.arena.u8.slice(data + 64, data + 128), before.slice(data + 64, data + 128));
 });
 
-test('addresses wrap at 64 bits', () => {
-  const runs = new EbpfRuns();
-  const { low } = runs.machine;
-  assert.ok(low < 32000);
-  const program = [...wideInstruction(2, -8n), storeImmediate(op.BPF_DW, 2, low + 8, 1), move(0, XDP_PASS), exit];
+testEngines('addresses wrap at 64 bits', (engine) => {
+  const runs = new EbpfRuns({ engine });
+  const { writable } = runs.machine;
+  assert.ok(writable < 32000);
+  const program = [...wideInstruction(2, -8n), storeImmediate(op.BPF_DW, 2, writable + 8, 1), move(0, XDP_PASS), exit];
   assert.equal(runs.result(program).fault, FAULT_NONE);
 });
 
-test('subprograms have frames of their own, and registers 6 to 9 are kept over calls', () => {
-  const runs = new EbpfRuns();
+testEngines('subprograms have frames of their own, and registers 6 to 9 are kept over calls', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const program = [
     move(6, 60),
     move(9, 90),
@@ -189,8 +192,8 @@ test('subprograms have frames of their own, and registers 6 to 9 are kept over c
   assert.equal(runs.result(program).result, 76n);
 });
 
-test('eight frames are enough, a ninth stops the run', () => {
-  const runs = new EbpfRuns();
+testEngines('eight frames are enough, a ninth stops the run', (engine) => {
+  const runs = new EbpfRuns({ engine });
   // r1 counts down; the subprogram calls itself until it is 0.
   const recursive = (times: number) => [
     move(1, times),
@@ -207,7 +210,7 @@ test('eight frames are enough, a ninth stops the run', () => {
   assert.deepEqual([verdict, fault, faultSlot], [XDP_ABORTED, FAULT_CALL_DEPTH, 5]);
 });
 
-test('loops end at the budget: a backward jump costs the slots that it goes back over', () => {
+testEngines('loops end at the budget: a backward jump costs the slots that it goes back over', (engine) => {
   // The loop body has three slots; r0 counts rounds.
   const loop = (rounds: number) => [
     move(0, 0),
@@ -216,18 +219,18 @@ test('loops end at the budget: a backward jump costs the slots that it goes back
     instruction(op.BPF_JMP | op.BPF_JNE | op.BPF_K, { destination: 0, offset: -3, immediate: rounds }),
     exit,
   ];
-  const runs = new EbpfRuns({ budget: 30 });
+  const runs = new EbpfRuns({ engine, budget: 30 });
   assert.deepEqual([runs.result(loop(11)).fault, runs.result(loop(11)).result], [FAULT_NONE, 11n]);
-  const { fault, faultSlot, result } = runs.result(loop(12));
-  assert.deepEqual([fault, faultSlot, result], [FAULT_BUDGET, 3, 11n]);
+  const { fault, faultSlot } = runs.result(loop(12));
+  assert.deepEqual([fault, faultSlot], [FAULT_BUDGET, 3]);
   assert.equal(runs.result([jump(-1)]).fault, FAULT_BUDGET);
   // A call costs the subprogram's slots: here 2, and one jump back of 3.
   const calls = [call(1), jump(-2), move(0, 0), exit];
   assert.equal(runs.result(calls).fault, FAULT_BUDGET);
 });
 
-test('a batch has a budget, a verdict and a fault for each packet', () => {
-  const runs = new EbpfRuns({ budget: 10 });
+testEngines('a batch has a budget, a verdict and a fault for each packet', (engine) => {
+  const runs = new EbpfRuns({ engine, budget: 10 });
   const program = [
     ...packetRegisters,
     load(op.BPF_B, 0, 6, 0),
@@ -260,8 +263,8 @@ const tailCall = (index: number) => [
 ];
 const word = (number: number) => Uint8Array.of(number, 0, 0, 0);
 
-test('a tail call does not come back; where it leads nowhere the program goes on', () => {
-  const runs = new EbpfRuns();
+testEngines('a tail call does not come back; where it leads nowhere the program goes on', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const map = createMap(runs.machine, programs(4));
   const number = runs.machine.addProgram(runs.prepare([move(0, 3), exit]));
   map.update(word(1), word(number));
@@ -274,8 +277,8 @@ test('a tail call does not come back; where it leads nowhere the program goes on
   assert.equal(caller(1), 1);
 });
 
-test('a program that calls itself without end goes on after 33 tail calls', () => {
-  const runs = new EbpfRuns();
+testEngines('a program that calls itself without end goes on after 33 tail calls', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const map = createMap(runs.machine, programs(1));
   const counted = [
     ...packetRegisters,
@@ -292,8 +295,8 @@ test('a program that calls itself without end goes on after 33 tail calls', () =
   assert.deepEqual([verdict, packet[0]], [XDP_PASS, 34]);
 });
 
-test('a fault after a tail call stops the whole run', () => {
-  const runs = new EbpfRuns();
+testEngines('a fault after a tail call stops the whole run', (engine) => {
+  const runs = new EbpfRuns({ engine });
   const map = createMap(runs.machine, programs(1));
   const faulty = runs.prepare([move(0, XDP_PASS), move(2, 0), load(op.BPF_W, 3, 2, 0), exit]);
   map.update(word(0), word(runs.machine.addProgram(faulty)));
@@ -301,32 +304,38 @@ test('a fault after a tail call stops the whole run', () => {
   assert.deepEqual([verdict, fault, faultSlot], [XDP_ABORTED, FAULT_MEMORY, 2]);
 });
 
-test('wide instructions load numbers, handles of maps, addresses of values, and slots of subprograms', () => {
-  const runs = new EbpfRuns();
-  const initialValue = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
-  const globals = {
-    name: '.data',
-    type: 'array',
-    keySize: 4,
-    valueSize: 8,
-    maxEntries: 1,
-    flags: 0,
-    initialValue,
-  } as const;
-  const map = createMap(runs.machine, globals);
-  const wide = (immediate: bigint, source: number) =>
-    runs.result([...wideInstruction(0, immediate, source), exit], [map]).result;
-  assert.equal(wide(0x1234567890abcdefn, 0), 0x1234567890abcdefn);
-  assert.equal(wide(0n, op.BPF_PSEUDO_MAP_IDX), BigInt(map.handle));
-  const third = [...wideInstruction(2, 2n << 32n, op.BPF_PSEUDO_MAP_IDX_VALUE), load(op.BPF_B, 0, 2, 0), exit];
-  assert.equal(runs.result(third, [map]).result, 3n);
-  assert.equal(runs.result([...wideInstruction(0, 2n, op.BPF_PSEUDO_FUNC), exit, exit]).result, 3n);
-  const hash = createMap(runs.machine, { ...programs(1), name: 'hash', type: 'hash' });
-  const refused = (text: RegExp) => (error: unknown) =>
-    error instanceof PacketError && error.code === 'PROGRAM_REFUSED' && text.test(error.message);
-  const global = [...wideInstruction(2, 0n, op.BPF_PSEUDO_MAP_IDX_VALUE), exit];
-  assert.throws(() => runs.prepare(global, [hash]), refused(/map hash: its values are no row/));
-  const beyond = [...wideInstruction(2, 8n << 32n, op.BPF_PSEUDO_MAP_IDX_VALUE), exit];
-  assert.throws(() => runs.prepare(beyond, [map]), refused(/its value has 8 bytes/));
-  assert.throws(() => new EbpfRuns().prepare(global, [map]), refused(/map .data was not made on the machine/));
-});
+testEngines(
+  'wide instructions load numbers, handles of maps, addresses of values, and slots of subprograms',
+  (engine) => {
+    const runs = new EbpfRuns({ engine });
+    const initialValue = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+    const globals = {
+      name: '.data',
+      type: 'array',
+      keySize: 4,
+      valueSize: 8,
+      maxEntries: 1,
+      flags: 0,
+      initialValue,
+    } as const;
+    const map = createMap(runs.machine, globals);
+    const wide = (immediate: bigint, source: number) =>
+      runs.result([...wideInstruction(0, immediate, source), exit], [map]).result;
+    assert.equal(wide(0x1234567890abcdefn, 0), 0x1234567890abcdefn);
+    assert.equal(wide(0n, op.BPF_PSEUDO_MAP_IDX), BigInt(map.handle));
+    const third = [...wideInstruction(2, 2n << 32n, op.BPF_PSEUDO_MAP_IDX_VALUE), load(op.BPF_B, 0, 2, 0), exit];
+    assert.equal(runs.result(third, [map]).result, 3n);
+    assert.equal(runs.result([...wideInstruction(0, 2n, op.BPF_PSEUDO_FUNC), exit, exit]).result, 3n);
+    const hash = createMap(runs.machine, { ...programs(1), name: 'hash', type: 'hash' });
+    const refused = (text: RegExp) => (error: unknown) =>
+      error instanceof PacketError && error.code === 'PROGRAM_REFUSED' && text.test(error.message);
+    const global = [...wideInstruction(2, 0n, op.BPF_PSEUDO_MAP_IDX_VALUE), exit];
+    assert.throws(() => runs.prepare(global, [hash]), refused(/map hash: its values are no row/));
+    const beyond = [...wideInstruction(2, 8n << 32n, op.BPF_PSEUDO_MAP_IDX_VALUE), exit];
+    assert.throws(() => runs.prepare(beyond, [map]), refused(/its value has 8 bytes/));
+    assert.throws(
+      () => new EbpfRuns({ engine }).prepare(global, [map]),
+      refused(/map .data was not made on the machine/),
+    );
+  },
+);
