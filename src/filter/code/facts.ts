@@ -12,6 +12,12 @@ export interface Fact {
 }
 
 const GREATEST = 0xffffffff;
+/** So many tests back is looked: farther ones would make long lists of conditions slow, and decide little. */
+const LOOK_BACK = 2000;
+
+function isNear(fact: Fact | undefined, last: Fact | undefined): fact is Fact {
+  return fact !== undefined && last !== undefined && last.depth - fact.depth < LOOK_BACK;
+}
 
 /** Adds what came of a test to what is known. */
 export function withFact(before: Fact | undefined, test: Test, outcome: boolean): Fact {
@@ -34,7 +40,7 @@ export function inCommon(first: Fact | undefined, second: Fact | undefined): Fac
 export function isCovered({ left, right }: Test, facts: Fact | undefined): boolean {
   const needed = Math.max(endOf(left), endOf(right));
   if (needed === 0) return true;
-  for (let fact = facts; fact !== undefined; fact = fact.before) {
+  for (let fact = facts; isNear(fact, facts); fact = fact.before) {
     // What can be anywhere covers itself alone.
     if (fact.test.left === left && fact.test.right === right) return true;
     const end = Math.max(endOf(fact.test.left), endOf(fact.test.right));
@@ -69,7 +75,7 @@ function endOf(value: Value): number {
 export function decided(test: Test, facts: Fact | undefined): boolean | undefined {
   const { comparison, left, right } = test;
   if (right.kind !== 'constant') {
-    for (let fact = facts; fact !== undefined; fact = fact.before) if (fact.test.key === test.key) return fact.outcome;
+    for (let fact = facts; isNear(fact, facts); fact = fact.before) if (fact.test.key === test.key) return fact.outcome;
     return undefined;
   }
   const value = known(left, facts);
@@ -79,7 +85,7 @@ export function decided(test: Test, facts: Fact | undefined): boolean | undefine
   let high = GREATEST;
   let set = 0;
   let clear = 0;
-  for (let fact = facts; fact !== undefined; fact = fact.before) {
+  for (let fact = facts; isNear(fact, facts); fact = fact.before) {
     if (fact.test.left !== left || fact.test.right.kind !== 'constant') continue;
     if (fact.test.key === test.key) return fact.outcome;
     const limit = fact.test.right.value;
@@ -126,7 +132,7 @@ function withinBounds(
 /** The number that a value must be. */
 function known(value: Value, facts: Fact | undefined): number | undefined {
   if (value.kind === 'constant') return value.value;
-  for (let fact = facts; fact !== undefined; fact = fact.before) {
+  for (let fact = facts; isNear(fact, facts); fact = fact.before) {
     const { comparison, left, right } = fact.test;
     if (fact.outcome && comparison === 'equal' && left === value && right.kind === 'constant') return right.value;
   }

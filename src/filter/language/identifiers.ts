@@ -154,8 +154,9 @@ function checkNetwork(reader: TokenReader, type: string, isNetwork: boolean, { w
   }
 }
 
-/** A network as one number: its highest byte that is not 0 comes first. */
+/** A network as one number: its highest byte that is not 0 comes first. 0 is an address, as in libpcap. */
 function networkParts(value: number): number[] {
+  if (value === 0) return [0, 0, 0, 0];
   const parts = [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff];
   while (parts.length > 1 && parts[0] === 0) parts.shift();
   return parts;

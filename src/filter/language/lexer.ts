@@ -15,6 +15,9 @@ const MAC =
   /[0-9A-Fa-f]{1,2}([-:.])[0-9A-Fa-f]{1,2}(?:\1[0-9A-Fa-f]{1,2}){4}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}|[0-9A-Fa-f]{12}/y;
 const IPV6 = /(?:[0-9A-Fa-f]{0,4}:){2,}[0-9A-Fa-f.]*/y;
 
+/** Most tokens of an expression: a program has 4096 instructions at most, and few of these come from less than a token. */
+const MOST_TOKENS = 8192;
+
 /** Signs that are another way to write a word or sign. */
 const SYNONYMS: Readonly<Record<string, string>> = { '&&': 'and', '||': 'or', '!': 'not', '==': '=' };
 
@@ -29,7 +32,15 @@ export function tokenize(expression: string): Token[] {
     at += lengthOf(SPACE, expression, at);
     if (at >= expression.length) break;
     const token = tokenAt(expression, at);
-    tokens.push(token);
+    if (tokens.push(token) > MOST_TOKENS) {
+      throw filterError(
+        'FILTER_SYNTAX',
+        expression,
+        token,
+        `an expression has at most ${MOST_TOKENS} words and signs`,
+        'use networks and ranges of ports in the place of many hosts and ports',
+      );
+    }
     at = token.end;
   }
   tokens.push({ kind: 'end', start: expression.length, end: expression.length });

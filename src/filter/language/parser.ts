@@ -14,7 +14,7 @@ import {
   type Syntax,
 } from './syntax.js';
 import { TokenReader } from './token-reader.js';
-import { isToken } from './tokens.js';
+import { isToken, type Token } from './tokens.js';
 
 const TYPES = ['host', 'net', 'port', 'portrange'] as const;
 const COMPARISONS: readonly string[] = ['=', '!=', '<', '<=', '>', '>='];
@@ -78,6 +78,9 @@ function parseAbbreviation(reader: TokenReader, inherited: Qualifiers | undefine
       'put host, net, port or another type before it, as in "host 192.0.2.1"',
     );
   }
+  const [token, behind] = [reader.next, reader.peek(1)];
+  // "port 53 and tpc port 80": more than a name.
+  if (token.kind === 'word' && !token.escaped && !endsTerm(behind)) throw reader.unknownWord();
   return { syntax: parseIdentifiers(reader, inherited), qualifiers: inherited };
 }
 
@@ -285,9 +288,7 @@ function parseBehindProtocol(reader: TokenReader, protocol: string, first: Span)
     const known = cast === 'broadcast' ? 'ether and ip' : 'ether, ip and ip6';
     throw reader.error(span, `${protocol} has no ${cast}`, `${cast} goes with ${known}`);
   }
-  const next = reader.next;
-  const ends = next.kind === 'end' || ['and', 'or', ')'].some((text) => isToken(next, text));
-  if (!ends) return undefined;
+  if (!endsTerm(reader.next)) return undefined;
   if (protocol === 'ether') {
     throw reader.error(
       first,
@@ -296,6 +297,11 @@ function parseBehindProtocol(reader: TokenReader, protocol: string, first: Span)
     );
   }
   return { kind: 'protocol', name: protocol as ProtocolName, span: first };
+}
+
+/** Whether nothing that belongs to a condition stands here. */
+function endsTerm(token: Token): boolean {
+  return token.kind === 'end' || ['and', 'or', ')'].some((text) => isToken(token, text));
 }
 
 function takeDirection(reader: TokenReader): Direction | undefined {
