@@ -2,35 +2,36 @@
 import * as ebpf from 'tpacket4/ebpf';
 import { writeTcpPacket, writeUdpPacket } from 'tpacket4/soft';
 
-const { instruction: op, opcodes: o } = ebpf;
-const counts = { name: 'counts', type: 'array', keySize: 4, valueSize: 8, maxEntries: 256, flags: 0 } as const;
-const PROTOCOL = 14 + 9; // of IPv4, behind the Ethernet header
-const instructions = [
-  op(o.BPF_LDX | o.BPF_MEM | o.BPF_W, { destination: 2, source: 1, offset: ebpf.CONTEXT_DATA }),
-  op(o.BPF_LDX | o.BPF_MEM | o.BPF_W, { destination: 3, source: 1, offset: ebpf.CONTEXT_DATA_END }),
-  op(o.BPF_ALU64 | o.BPF_MOV | o.BPF_X, { destination: 4, source: 2 }),
-  op(o.BPF_ALU64 | o.BPF_ADD | o.BPF_K, { destination: 4, immediate: PROTOCOL + 1 }),
-  op(o.BPF_JMP | o.BPF_JGT | o.BPF_X, { destination: 4, source: 3, offset: 12 }), // too short: pass
-  op(o.BPF_LDX | o.BPF_MEM | o.BPF_B, { destination: 6, source: 2, offset: PROTOCOL }),
-  op(o.BPF_STX | o.BPF_MEM | o.BPF_W, { destination: 10, source: 6, offset: -4 }),
-  ...ebpf.wideInstruction(1, 0n, o.BPF_PSEUDO_MAP_IDX),
-  op(o.BPF_ALU64 | o.BPF_MOV | o.BPF_X, { destination: 2, source: 10 }),
-  op(o.BPF_ALU64 | o.BPF_ADD | o.BPF_K, { destination: 2, immediate: -4 }),
-  op(o.BPF_JMP | o.BPF_CALL, { immediate: 1 }), // map_lookup_elem
-  op(o.BPF_JMP | o.BPF_JEQ | o.BPF_K, { destination: 0, offset: 4 }), // no value: pass
-  op(o.BPF_ALU64 | o.BPF_MOV | o.BPF_K, { destination: 1, immediate: 1 }),
-  op(o.BPF_STX | o.BPF_ATOMIC | o.BPF_DW, { destination: 0, source: 1, immediate: o.BPF_ADD }),
-  op(o.BPF_ALU64 | o.BPF_MOV | o.BPF_K, { destination: 0, immediate: ebpf.XDP_DROP }),
-  op(o.BPF_JMP | o.BPF_JEQ | o.BPF_K, { destination: 6, offset: 1, immediate: 17 }), // UDP: drop
-  op(o.BPF_ALU64 | o.BPF_MOV | o.BPF_K, { destination: 0, immediate: ebpf.XDP_PASS }),
-  op(o.BPF_JMP | o.BPF_EXIT),
-];
-const program = ebpf.createProgram(instructions, { name: 'drop_udp', maps: [counts] });
+const object = ebpf.assemble(`
+  .map protocols array key 4 value 8 entries 256
+
+  .section xdp
+  .function drop_udp
+    r2 = *(u32 *)(r1 +0)              ; the packet's first byte
+    r3 = *(u32 *)(r1 +4)              ; the byte after its last
+    r4 = r2
+    r4 += 34                          ; Ethernet and IPv4
+    if r4 > r3 goto pass
+    r6 = *(u8 *)(r2 +23)              ; protocol
+    *(u32 *)(r10 -4) = r6             ; is the key
+    r1 = map[protocols]
+    r2 = r10
+    r2 += -4
+    call bpf_map_lookup_elem
+    if r0 == 0 goto pass
+    r1 = 1
+    lock *(u64 *)(r0 +0) += r1
+    r0 = 1                            ; XDP_DROP
+    if r6 == 17 goto done             ; UDP
+  pass:
+    r0 = 2                            ; XDP_PASS
+  done:
+    exit
+`);
 
 const arena = ebpf.Arena.create(2 ** 20);
 const machine = new ebpf.Machine(arena, { helpers: ebpf.XDP_HELPERS, bytes: 2 ** 17 });
-const map = ebpf.createMap(machine, counts);
-const executable = ebpf.interpreter.prepare({ program, maps: [map] }, machine);
+const { executables, maps } = ebpf.prepareObject(object, machine, ebpf.interpreter);
 
 // Packets lie anywhere in the arena; a record for each says where, and takes the verdict.
 const PACKETS = 6;
@@ -47,7 +48,8 @@ for (let i = 0; i < PACKETS; i++) {
   arena.i32.set([first, data, data, data + flow.length, first + 2048, 1, 0, 0], recordAt(i));
 }
 
-executable.run(records, PACKETS);
+executables[0]!.run(records, PACKETS);
 const verdicts = Array.from({ length: PACKETS }, (_, i) => arena.i32[recordAt(i) + ebpf.PACKET_VERDICT]);
 console.log(`verdicts: ${verdicts.map((verdict) => (verdict === ebpf.XDP_PASS ? 'pass' : 'drop')).join(' ')}`);
-for (const [key, value] of map.entries()) if (value[0]! > 0) console.log(`protocol ${key[0]}: ${value[0]} packets`);
+for (const [key, value] of maps[0]!.entries())
+  if (value[0]! > 0) console.log(`protocol ${key[0]}: ${value[0]} packets`);

@@ -3,7 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { interpreter } from '../../src/ebpf/interpreter/interpreter.js';
 import type { EbpfMap } from '../../src/ebpf/maps/contract.js';
 import { createMap } from '../../src/ebpf/maps/create-map.js';
+import type { Btf } from '../../src/ebpf/object/btf/btf.js';
+import { readBtf } from '../../src/ebpf/object/btf/read-btf.js';
+import { relocateBtf } from '../../src/ebpf/object/btf/relocate-btf.js';
 import type { ObjectFile, ReadObjectOptions } from '../../src/ebpf/object/contract.js';
+import { readElf } from '../../src/ebpf/object/elf/read-elf.js';
 import { readObject } from '../../src/ebpf/object/read-object.js';
 import type { Program } from '../../src/ebpf/program.js';
 import { EbpfRuns } from './ebpf-runs.js';
@@ -25,6 +29,12 @@ export function objectBytes(name: string): Uint8Array {
 /** One of them, read; its maps of variables begin with its name. */
 export function testObject(name: string, options: ReadObjectOptions = {}): ObjectFile {
   return readObject(objectBytes(name), { name, ...options });
+}
+
+/** The types of an object that has some. */
+export function objectTypes(bytes: Uint8Array): Btf {
+  const object = readElf(bytes);
+  return readBtf(relocateBtf(object, object.sections.find(({ name }) => name === '.BTF')!));
 }
 
 /** Runs a program of an object in the interpreter, on new maps, on a packet of 64 bytes. */

@@ -1,6 +1,5 @@
 import type { MapDefinition } from '../maps/contract.js';
 import type { Program, ProgramObject, ProgramPlace } from '../program.js';
-import type { Btf } from './btf/btf.js';
 
 /** How an object is read. */
 export interface ReadObjectOptions {
@@ -29,8 +28,6 @@ export interface ObjectFile extends ProgramObject {
   readonly license: string;
   /** Programs that are not for XDP. They are not read. */
   readonly otherPrograms: readonly OtherProgram[];
-  /** Its types (`.BTF`), undefined where it was compiled without -g. @internal */
-  readonly types: Btf | undefined;
   /**
    * The program whose first function has this name, or which is the only one of the section of this name; without a name the only program
    * of the object.

@@ -6,6 +6,7 @@ import { XDP_HELPERS } from '../helpers/xdp-helpers.js';
 import { BPF_LOAD_WIDE, BPF_PSEUDO_FUNC } from '../opcodes.js';
 import { sourceLineAt } from '../program.js';
 import { checkStructure } from '../structure.js';
+import { readBtf } from './btf/read-btf.js';
 import { readObject } from './read-object.js';
 
 const PACKET_BYTES = 64;
@@ -148,9 +149,9 @@ test('slots have their lines of source, also in functions that were put behind t
 });
 
 test('functions have their types, of the same name', () => {
-  const { types, programs } = testObject('functions');
-  for (const { subprograms } of programs) {
-    for (const { name, typeId } of subprograms) assert.equal(types!.type(typeId!).name, name);
+  for (const { subprograms, btf } of testObject('functions').programs) {
+    const types = readBtf(btf!);
+    for (const { name, typeId } of subprograms) assert.equal(types.type(typeId!).name, name);
   }
 });
 

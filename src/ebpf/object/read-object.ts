@@ -68,7 +68,6 @@ export function readObject(bytes: Uint8Array, options: ReadObjectOptions = {}): 
     maps: maps.definitions,
     license,
     otherPrograms,
-    types,
     program: (wanted) => findProgram(read, otherPrograms, wanted),
     map: (wanted) => findMap(maps, wanted),
   };

@@ -3,8 +3,7 @@ import type { Program, SourceLine } from '../../ebpf/program.js';
 import { BPF_BTF_LOAD } from '../constants.js';
 import { Struct } from '../struct.js';
 import type { SystemCalls } from '../system-calls.js';
-import { Btf } from './btf.js';
-import { BtfComposer } from './btf-composer.js';
+import { ProgramBtf } from './program-btf.js';
 
 /** Bytes of struct bpf_func_info and struct bpf_line_info. */
 export const FUNCTION_INFO_BYTES = 8;
@@ -31,9 +30,9 @@ export function loadProgramTypes(calls: SystemCalls, program: Program): ProgramT
   const { subprograms, lines, btf } = program;
   if (btf === undefined && lines.length === 0 && subprograms.length < 2) return undefined;
   // A kernel may not know all kinds of types that a compiler uses; names it knows.
-  const sources = btf === undefined ? [undefined] : [new Btf(btf), undefined];
+  const sources = btf === undefined ? [undefined] : [btf, undefined];
   for (const source of sources) {
-    const described = describe(program, new BtfComposer(source));
+    const described = describe(program, new ProgramBtf(source));
     const descriptor = loadBtf(calls, described.bytes);
     if (descriptor >= 0) return { descriptor, functions: described.functions, lines: described.lines };
   }
@@ -47,15 +46,17 @@ function loadBtf(calls: SystemCalls, bytes: Uint8Array): number {
 
 function describe(
   program: Program,
-  composer: BtfComposer,
+  types: ProgramBtf,
 ): { readonly bytes: Uint8Array; readonly functions: Struct; readonly lines: Struct } {
   // The kernel counts functions by the calls that it finds.
   const called = findSubprograms(program.instructions);
   const functions = new Struct(called.length * FUNCTION_INFO_BYTES);
   for (const [index, { start, name }] of called.entries()) {
     const known = program.subprograms.find((one) => one.start === start);
-    const copied = known?.typeId === undefined ? undefined : composer.copyFunction(known.typeId);
-    const number = copied ?? composer.plainFunction(known?.name ?? name);
+    const number =
+      known?.typeId !== undefined && types.isFunction(known.typeId)
+        ? known.typeId
+        : types.plainFunction(known?.name ?? name);
     functions.u32(index * FUNCTION_INFO_BYTES, start).u32(index * FUNCTION_INFO_BYTES + 4, number);
   }
   const starts = called.map(({ start }) => start);
@@ -64,10 +65,10 @@ function describe(
   for (const [index, { slot, file, text, line, column }] of records.entries()) {
     const place = Math.min(line, MOST_LINE) * (MOST_COLUMN + 1) + Math.min(column, MOST_COLUMN);
     const at = index * LINE_INFO_BYTES;
-    lines.u32(at, slot).u32(at + 4, composer.text(file));
-    lines.u32(at + 8, composer.text(text)).u32(at + 12, place);
+    lines.u32(at, slot).u32(at + 4, types.text(file));
+    lines.u32(at + 8, types.text(text)).u32(at + 12, place);
   }
-  return { bytes: composer.bytes(), functions, lines };
+  return { bytes: types.bytes(), functions, lines };
 }
 
 /** The lines as the kernel wants them: in order, at most one for a slot, and one where each function begins. */

@@ -1,8 +1,7 @@
-import { ByteView } from '../byte-view.js';
 import type { ElfObject } from '../elf/elf-object.js';
 import type { Btf } from './btf.js';
+import { btfParts, typePlaces } from './btf-layout.js';
 import { BTF_KIND_STRUCT, BTF_TYPE_BYTES, BTF_VARIABLE_BYTES } from './constants.js';
-import { btfTypes, typeBytes } from './read-btf.js';
 import type { BtfType, DataSection, FunctionType } from './types.js';
 
 const KERNEL_SYMBOLS = '.ksyms';
@@ -20,7 +19,7 @@ const INFO_UPPER = 0xffff0000;
  */
 export function btfForLinux(object: ElfObject, relocated: Uint8Array, btf: Btf): Uint8Array {
   const bytes = relocated.slice();
-  const view = btfTypes(new ByteView(bytes, 'BTF'));
+  const { types: view } = btfParts(bytes);
   const words = new DataView(view.bytes.buffer, view.bytes.byteOffset, view.length);
   const places = typePlaces(view);
   const sizes = new Map(object.sections.map(({ name, size }) => [name, size]));
@@ -38,13 +37,6 @@ export function btfForLinux(object: ElfObject, relocated: Uint8Array, btf: Btf):
     }
   }
   return bytes;
-}
-
-/** Byte offset of each type. */
-function typePlaces(view: ByteView): number[] {
-  const places = [0];
-  for (let at = 0; at < view.length; at += typeBytes(view.u32(at + 4))) places.push(at);
-  return places;
 }
 
 function setLinkage(words: DataView, at: number, linkage: number): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { btfBytes } from '../../../../test/support/btf-bytes.js';
-import { testObject } from '../../../../test/support/objects.js';
+import { objectBytes, objectTypes } from '../../../../test/support/objects.js';
 import {
   BTF_INT_BOOL,
   BTF_INT_CHAR,
@@ -165,9 +165,9 @@ test('damaged BTF is refused with what is wrong', () => {
 });
 
 test('variables are where the symbols of the object are', () => {
-  const { types } = testObject('globals');
+  const types = objectTypes(objectBytes('globals'));
   const named = (section: string) =>
-    types!.dataSection(section)!.variables.map(({ type, offset, size }) => [types!.type(type).name, offset, size]);
+    types.dataSection(section)!.variables.map(({ type, offset, size }) => [types.type(type).name, offset, size]);
   assert.deepEqual(named('.data'), [
     ['current', 0, 20],
     ['offset_of_all', 20, 4],

@@ -2,7 +2,7 @@ import type { SourceLine } from '../../program.js';
 import { ByteView } from '../byte-view.js';
 import { corrupt } from '../damage.js';
 import type { StringTable } from '../string-table.js';
-import { readBtfHeader } from './read-btf.js';
+import { btfHeaderBytes } from './btf-layout.js';
 
 /** Bytes of records as the format began with them; later ones may be longer. */
 const FUNCTION_BYTES = 8;
@@ -39,7 +39,7 @@ export interface BtfExtension {
 /** Reads a `.BTF.ext` section (Documentation/bpf/btf.rst, section 4.2). @throws PacketError PROGRAM_CORRUPT */
 export function readBtfExtension(bytes: Uint8Array, strings: StringTable): BtfExtension {
   const section = new ByteView(bytes, 'BTF.ext');
-  const { length } = readBtfHeader(section);
+  const length = btfHeaderBytes(section);
   const part = (at: number, name: string) =>
     section.part(length + section.u32(at), section.u32(at + 4), `${name} of BTF.ext`);
   const slotOf = (view: ByteView, at: number) => {

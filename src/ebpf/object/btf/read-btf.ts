@@ -1,9 +1,9 @@
-import { ByteView } from '../byte-view.js';
-import { corrupt, unsupported } from '../damage.js';
+import type { ByteView } from '../byte-view.js';
+import { corrupt } from '../damage.js';
 import { StringTable } from '../string-table.js';
 import { Btf } from './btf.js';
+import { btfParts, kindOf, typePlaces, unknownKind } from './btf-layout.js';
 import {
-  BTF_HEADER_BYTES,
   BTF_INT_BOOL,
   BTF_INT_CHAR,
   BTF_INT_SIGNED,
@@ -26,19 +26,10 @@ import {
   BTF_KIND_UNION,
   BTF_KIND_VAR,
   BTF_KIND_VOLATILE,
-  BTF_MAGIC,
-  BTF_MAGIC_SWAPPED,
   BTF_TYPE_BYTES,
   BTF_VARIABLE_BYTES,
-  BTF_VERSION,
 } from './constants.js';
 import type { BtfType, Linkage, ReferenceType } from './types.js';
-
-/** Header of BTF or of its extension: where its parts begin. */
-export interface BtfHeader {
-  /** Bytes of the header; offsets of parts count from its end. */
-  readonly length: number;
-}
 
 const VOID: BtfType = { kind: 'void', id: 0, name: '' };
 const LINKAGES: readonly Linkage[] = ['static', 'global', 'extern'];
@@ -57,66 +48,10 @@ const REFERENCES: ReadonlyMap<number, ReferenceType['kind']> = new Map([
  * @throws PacketError PROGRAM_CORRUPT; PROGRAM_UNSUPPORTED for big-endian BTF
  */
 export function readBtf(bytes: Uint8Array): Btf {
-  const section = new ByteView(bytes, 'BTF');
-  const { length } = readBtfHeader(section);
-  const strings = new StringTable(section.part(length + section.u32(16), section.u32(20), 'strings of BTF'));
-  return new Btf(readTypes(btfTypes(section), strings), strings);
-}
-
-/** Checks the beginning of BTF or of its extension. @throws PacketError PROGRAM_CORRUPT, PROGRAM_UNSUPPORTED */
-export function readBtfHeader(section: ByteView): BtfHeader {
-  const magic = section.u16(0);
-  if (magic === BTF_MAGIC_SWAPPED) {
-    throw unsupported(section.name, 'it is big-endian', 'compile with clang -target bpfel');
-  }
-  if (magic !== BTF_MAGIC) throw corrupt(section.name, `it does not begin with 0x${BTF_MAGIC.toString(16)}`);
-  if (section.u8(2) !== BTF_VERSION) throw corrupt(section.name, `there is no version ${section.u8(2)}`);
-  const length = section.u32(4);
-  if (length < BTF_HEADER_BYTES || length > section.length) {
-    throw corrupt(section.name, `its header says it has ${length} bytes`);
-  }
-  return { length };
-}
-
-/** The part of a `.BTF` section that has the types, one after the other. */
-export function btfTypes(section: ByteView): ByteView {
-  const { length } = readBtfHeader(section);
-  return section.part(length + section.u32(8), section.u32(12), 'types of BTF');
-}
-
-/** Bytes of a type with all that follows it, from its `info` word. @throws PacketError PROGRAM_CORRUPT for kinds that do not exist */
-export function typeBytes(info: number): number {
-  const count = info & 0xffff;
-  switch (kindOf(info)) {
-    case BTF_KIND_ARRAY:
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION:
-    case BTF_KIND_DATASEC:
-    case BTF_KIND_ENUM64:
-      return BTF_TYPE_BYTES + (kindOf(info) === BTF_KIND_ARRAY ? 1 : count) * BTF_VARIABLE_BYTES;
-    case BTF_KIND_ENUM:
-    case BTF_KIND_FUNC_PROTO:
-      return BTF_TYPE_BYTES + count * 8;
-    case BTF_KIND_INT:
-    case BTF_KIND_VAR:
-    case BTF_KIND_DECL_TAG:
-      return BTF_TYPE_BYTES + 4;
-    default:
-      return BTF_TYPE_BYTES;
-  }
-}
-
-/** Which kind of type, BTF_KIND_…, an `info` word is of. */
-export function kindOf(info: number): number {
-  return (info >>> 24) & 0x1f;
-}
-
-function readTypes(view: ByteView, strings: StringTable): BtfType[] {
-  const types: BtfType[] = [VOID];
-  for (let at = 0; at < view.length; at += typeBytes(view.u32(at + 4))) {
-    types.push(readType(view, at, types.length, strings));
-  }
-  return types;
+  const { types, strings: table } = btfParts(bytes);
+  const strings = new StringTable(table);
+  const places = typePlaces(types);
+  return new Btf([VOID, ...places.slice(1).map((at, index) => readType(types, at, index + 1, strings))], strings);
 }
 
 function readType(view: ByteView, at: number, id: number, strings: StringTable): BtfType {
@@ -201,7 +136,7 @@ function readType(view: ByteView, at: number, id: number, strings: StringTable):
     case BTF_KIND_DECL_TAG:
       return { kind: 'decl_tag', id, name, type, component: view.i32(after) };
     default:
-      throw corrupt(view.name, `type ${id} is of kind ${kind}, which does not exist`);
+      throw unknownKind(view.name, id, kind);
   }
 }
 
