@@ -9,6 +9,7 @@ const SOURCES = fileURLToPath(new URL('../test/objects/', import.meta.url));
 /** Objects that are made in another way from a source of another name. */
 const VARIANTS = [
   { source: 'functions', object: 'functions-without-btf', flags: [], target: 'bpf' },
+  { source: 'traffic', object: 'traffic-reports', flags: ['-g', '-DREPORTS'], target: 'bpf' },
   { source: 'functions', object: 'functions-big-endian', flags: ['-g'], target: 'bpfeb' },
 ];
 

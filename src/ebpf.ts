@@ -93,7 +93,7 @@ export {
 } from './ebpf/maps/contract.js';
 export { createMap, type MapOfType } from './ebpf/maps/create-map.js';
 // From files and text
-export type { ObjectFile, OtherProgram, ReadObjectOptions } from './ebpf/object/contract.js';
+export type { ObjectFile, OtherProgram, ReadObjectOptions, VariableValue } from './ebpf/object/contract.js';
 export { readObject } from './ebpf/object/read-object.js';
 export * as opcodes from './ebpf/opcodes.js';
 export { type PreparedObject, prepareObject } from './ebpf/prepare-object.js';

@@ -20,7 +20,7 @@ export { nodeThreads } from './host/node-threads.js';
 export { type OpenQueuesOptions, openQueues } from './host/open-queues.js';
 export { type OpenSocketOptions, openSocket } from './host/open-socket.js';
 export { readCapture } from './host/read-capture.js';
-export { readPrograms } from './host/read-programs.js';
+export { type ReadProgramsOptions, readPrograms } from './host/read-programs.js';
 export {
   type QueueContext,
   type QueueCounters,

@@ -7,6 +7,7 @@ import { tp4 } from './test-support.js';
 
 const CAPTURE = 'captures/veth-mixed.pcap';
 const COUNT = 'examples/xdp/count-protocols.s';
+const TRAFFIC = 'test/objects/traffic.o';
 const REFLECT = 'examples/xdp/reflect.s';
 
 const folder = mkdtempSync(join(tmpdir(), 'tp4-xdp-'));
@@ -159,6 +160,13 @@ test('objects of clang run, with lines of source in their traces', async () => {
   }
 });
 
+test('--set gives variables of an object values', async () => {
+  const traffic = ['test/objects/traffic.o', '--program', 'traffic', '--summary', '--seconds', '0'];
+  assert.match(await run(...traffic), /^2604 packets: 1474 pass, 985 tx, 145 drop$/m);
+  const set = ['--set', 'blocked_port=0x1bb', '--set', 'friend=33:33:00:00:00:16'];
+  assert.match(await run(...traffic, ...set), /^2604 packets: 2596 pass, 8 tx$/m);
+});
+
 test('help and wrong command lines', async () => {
   assert.match((await tp4('xdp', '--help')).stdout, /^tp4 xdp run FILE/);
   for (const name of ['run', 'test', 'dump', 'load']) {
@@ -173,6 +181,15 @@ test('help and wrong command lines', async () => {
     [['run', COUNT], /no capture is named.*\n.*--capture FILE/],
     [['run', two, '--capture', CAPTURE], /has the programs a, b\n.*--program a/],
     [['run', two, '--capture', CAPTURE, '--program', 'c'], /--program: c is not one of a, b/],
+    [['run', COUNT, '--capture', CAPTURE, '--set', 'limit=1'], /variables\.limit: assembler text has no variables/],
+    [
+      ['run', TRAFFIC, '--capture', CAPTURE, '--set', 'blocked_prot=1'],
+      /the object has no variable blocked_prot\n.*it has .*blocked_port/,
+    ],
+    [['run', TRAFFIC, '--capture', CAPTURE, '--set', 'blocked_port'], /--set: "blocked_port" is not NAME=VALUE/],
+    [['run', TRAFFIC, '--capture', CAPTURE, '--set', 'shortest=ten'], /"ten" is neither a whole number nor bytes/],
+    [['run', TRAFFIC, '--capture', CAPTURE, '--set', 'friend=1', '--set', 'friend=2'], /--set: friend is there twice/],
+    [['run', COUNT, '--capture', CAPTURE, '--map', 'a=/b'], /--map has no effect without --kernel linux/],
     [['run', COUNT, '--capture', CAPTURE, '--only', '5-2'], /--only: "5-2" is no number of a packet and no range/],
     [['run', COUNT, '--capture', CAPTURE, '--only', '9999'], /has no packet 9999\n.*1 to 2604/],
     [['run', COUNT, '--capture', CAPTURE, '--summary', '--trace'], /--trace has no effect with --summary/],

@@ -23,6 +23,10 @@ test('tp4 xdp shows the same of the engine and of Linux', { skip }, () =>
 
 test('filters do the same as eBPF in Linux', { skip }, () => runInside(new URL('inside/filters.js', import.meta.url)));
 
+test('objects of clang run from the command line and in Linux', { skip: skip || reasonToSkipObjects() }, () =>
+  runInside(new URL('inside/xdp-objects.js', import.meta.url)),
+);
+
 /** Why objects cannot be compared with what others make of them, or false. */
 function reasonToSkipObjects(): string | false {
   return spawnSync('bpftool', ['version']).error === undefined ? false : 'needs bpftool';

@@ -2,6 +2,7 @@ import type { MapContents, MapDefinition } from '../../ebpf/maps/contract.js';
 import type { Program } from '../../ebpf/program.js';
 import type { LoadedObject, LoadedProgram } from '../../kernel/programs.js';
 import { LinuxKernel } from '../../linux-kernel/linux-kernel.js';
+import { openGivenMaps } from './given-maps.js';
 import type { PacketRunner, RunOutcome } from './packet-runner.js';
 import type { NamedProgram } from './program-file.js';
 
@@ -22,11 +23,12 @@ export class LinuxRunner implements PacketRunner {
     this.#loaded = loaded;
   }
 
-  /** @throws PacketError as `LinuxKernel.loadObject` does */
-  static async open(named: NamedProgram): Promise<LinuxRunner> {
+  /** @param paths of pinned maps to use, by name @throws PacketError as `LinuxKernel.loadObject` and `openPinnedMap` do */
+  static async open(named: NamedProgram, paths: ReadonlyMap<string, string>): Promise<LinuxRunner> {
     const kernel = new LinuxKernel();
     const unshared = withoutPins(named);
-    return new LinuxRunner(kernel, unshared, await kernel.loadObject(unshared.object));
+    const maps = await openGivenMaps(kernel, paths);
+    return new LinuxRunner(kernel, unshared, await kernel.loadObject(unshared.object, { maps }));
   }
 
   get maps(): readonly MapContents[] {

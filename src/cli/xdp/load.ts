@@ -6,8 +6,10 @@ import { LinuxKernel } from '../../linux-kernel/linux-kernel.js';
 import { sessionOver } from '../../linux-kernel/sessions.js';
 import { interruptible } from '../bench.js';
 import { CommandLine, type OptionTable } from '../options.js';
+import { MAP_HELP, openGivenMaps, readMapPaths } from './given-maps.js';
 import { renderMap, reportMap } from './map-report.js';
 import { type NamedProgram, readNamedProgram } from './program-file.js';
+import { SET_HELP } from './variables.js';
 
 const COMMAND = 'tp4 xdp load';
 
@@ -17,6 +19,8 @@ The program runs on every packet that the interface receives, until the command 
 go their ordinary way again. Maps that others share by name (pinned) are shared.
 
   --program NAME    which program, where the file has several
+${SET_HELP}
+${MAP_HELP}
   --hook WHERE      native (default): in the driver; generic: behind it, on any interface
   --seconds S       end after so long, 0.1 to 86400
   --maps            what is in the program's maps at the end
@@ -25,6 +29,8 @@ go their ordinary way again. Maps that others share by name (pinned) are shared.
 
 const OPTIONS: OptionTable = {
   program: { type: 'string' },
+  set: { type: 'string', multiple: true },
+  map: { type: 'string', multiple: true },
   hook: { type: 'string' },
   seconds: { type: 'string' },
   maps: { type: 'boolean' },
@@ -49,7 +55,9 @@ export async function xdpLoad(args: readonly string[]): Promise<number> {
   const seconds = line.number('seconds', Number.POSITIVE_INFINITY, 0.1, DAY_SECONDS);
   checkInterface(name, line.has('allow-cutoff'));
   const named = await readNamedProgram(line, file);
-  return interruptible((signal) => load(named, { name, hook, seconds, maps: line.has('maps') }, signal));
+  return interruptible((signal) =>
+    load(named, { name, hook, seconds, given: readMapPaths(line), maps: line.has('maps') }, signal),
+  );
 }
 
 /** What to attach where. */
@@ -58,17 +66,20 @@ interface LoadPlan {
   readonly hook: ProgramHook;
   /** Infinite where it ends by a signal only. */
   readonly seconds: number;
+  /** Paths of pinned maps, by name of those in whose place they are. */
+  readonly given: ReadonlyMap<string, string>;
+  /** Whether to show what is in the maps at the end. */
   readonly maps: boolean;
 }
 
 async function load(
   { object, program }: NamedProgram,
-  { name, hook, seconds, maps }: LoadPlan,
+  { name, hook, seconds, given, maps }: LoadPlan,
   signal: AbortSignal,
 ): Promise<number> {
   const kernel = new LinuxKernel();
   try {
-    const loaded = await kernel.loadObject(object);
+    const loaded = await kernel.loadObject(object, { maps: await openGivenMaps(kernel, given) });
     const attachment = await kernel.attachProgram(loaded.programs[object.programs.indexOf(program)]!, {
       interface: name,
       hook,

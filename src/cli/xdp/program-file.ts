@@ -3,6 +3,7 @@ import { PacketError } from '../../errors.js';
 import { readPrograms } from '../../host/read-programs.js';
 import { checkChoice } from '../../options.js';
 import type { CommandLine } from '../options.js';
+import { readVariables } from './variables.js';
 
 /** The program that was named. */
 export interface NamedProgram {
@@ -27,16 +28,19 @@ export function fileArgument(line: CommandLine, command: string): string {
   return file;
 }
 
-/** Reads the file and finds the program that `--program` names; without it there must be one only. @throws PacketError */
+/** Reads the file and finds the program that `--program` names; without it there must be one only. `--set` gives variables values. @throws PacketError */
 export async function readNamedProgram(line: CommandLine, file: string): Promise<NamedProgram> {
-  const object = await readPrograms(file);
+  const object = await readPrograms(file, { variables: readVariables(line) });
   const name = line.text('program');
   const names = object.programs.map((program) => program.name);
-  if (object.programs.length === 0) {
-    throw new PacketError('PROGRAM_CORRUPT', `${file} has no XDP programs`, {
-      remedy: 'they are in sections named xdp: SEC("xdp") in C, .section xdp in assembler',
-    });
+  const remedy = 'XDP programs are in sections named xdp: SEC("xdp") in C, .section xdp in assembler';
+  const others = 'otherPrograms' in object ? object.otherPrograms : [];
+  const other = others.find((each) => (name === undefined ? names.length === 0 : each.name === name));
+  if (other !== undefined) {
+    const why = `the program ${other.name} is in section ${other.section}, which is not for XDP`;
+    throw new PacketError('PROGRAM_UNSUPPORTED', `${file}: ${why}`, { remedy });
   }
+  if (names.length === 0) throw new PacketError('PROGRAM_CORRUPT', `${file} has no XDP programs`, { remedy });
   if (name !== undefined) checkChoice('--program', name, names);
   else if (names.length > 1) {
     throw new PacketError('INVALID_OPTION', `${file} has the programs ${names.join(', ')}`, {

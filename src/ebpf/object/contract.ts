@@ -1,6 +1,9 @@
 import type { MapDefinition } from '../maps/contract.js';
 import type { Program, ProgramObject, ProgramPlace } from '../program.js';
 
+/** Value of a global variable: its bytes, little-endian, or of one with 1, 2, 4 or 8 bytes a whole number. */
+export type VariableValue = Uint8Array | number | bigint;
+
 /** How an object is read. */
 export interface ReadObjectOptions {
   /**
@@ -10,8 +13,8 @@ export interface ReadObjectOptions {
   readonly name?: string;
   /** What sections of other names than `xdp…` have their programs for: `{ prog: 'xdp' }`. */
   readonly sections?: Readonly<Record<string, ProgramPlace>>;
-  /** Bytes of global variables at the start, by their names, little-endian; constants (`const volatile`), too. Others stay as compiled. */
-  readonly variables?: Readonly<Record<string, Uint8Array>>;
+  /** Global variables at the start, by their names; constants (`const volatile`), too: `{ limit: 100 }`. Others stay as compiled. */
+  readonly variables?: Readonly<Record<string, VariableValue>>;
 }
 
 /** A program in the object that is not for XDP. */

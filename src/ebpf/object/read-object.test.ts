@@ -7,6 +7,7 @@ import { BPF_LOAD_WIDE, BPF_PSEUDO_FUNC } from '../opcodes.js';
 import { sourceLineAt } from '../program.js';
 import { checkStructure } from '../structure.js';
 import { readBtf } from './btf/read-btf.js';
+import type { VariableValue } from './contract.js';
 import { readObject } from './read-object.js';
 
 const PACKET_BYTES = 64;
@@ -69,13 +70,26 @@ test('the option variables sets variables of all sections before the program sta
   assert.equal(runOnce(object.program('packets_so_far')).result, 10);
 });
 
-test('variables that are not there, or have another length, are refused by name', () => {
-  const set = (variables: Record<string, Uint8Array>) => () => testObject('globals', { variables });
+test('variables take whole numbers as well', () => {
+  const resultOf = (variables: Record<string, VariableValue>) =>
+    runOnce(testObject('globals', { variables }).program('sum_of_variables')).result;
+  const plain = resultOf({});
+  assert.equal(resultOf({ offset_of_all: 1007, step: 4n, packets: 10 }), plain + 1000 + 11 - 1);
+  assert.equal(resultOf({ offset_of_all: -1 }), plain - 8);
+  assert.equal(resultOf({ offset_of_all: 0xffffffff }), plain - 8);
+});
+
+test('variables that are not there, have another length or no room for a number are refused by name', () => {
+  const set = (variables: Record<string, VariableValue>) => () => testObject('globals', { variables });
   assert.throws(set({ offsets: new Uint8Array(4) }), { code: 'INVALID_OPTION', message: /no variable offsets/ });
   assert.throws(set({ offset_of_all: new Uint8Array(8) }), {
     code: 'INVALID_OPTION',
-    message: /offset_of_all has 4 bytes, not 8/,
+    message: /offset_of_all: it has 4 bytes, not 8/,
   });
+  assert.throws(set({ current: 1 }), { code: 'INVALID_OPTION', message: /current: it is no number, but has 20 bytes/ });
+  for (const value of [2 ** 32, -(2 ** 31) - 1, 0.5, Number.NaN, 2n ** 40n]) {
+    assert.throws(set({ offset_of_all: value }), { code: 'INVALID_OPTION', message: /does not go into its 4 bytes/ });
+  }
 });
 
 test('each section has its place, and whether packets of several frames are taken', () => {

@@ -1,8 +1,9 @@
-import { PacketError } from '../../../errors.js';
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, type MapDefinition } from '../../maps/contract.js';
-import { corrupt, missing, unsupported } from '../damage.js';
-import type { ElfObject, ElfSymbol, Section } from '../elf/elf-object.js';
+import type { VariableValue } from '../contract.js';
+import { corrupt, unsupported } from '../damage.js';
+import type { ElfObject, Section } from '../elf/elf-object.js';
 import type { ObjectMap } from './object-map.js';
+import { setVariables } from './set-variables.js';
 
 /** Characters of a name in Linux (BPF_OBJ_NAME_LEN without the 0 at the end). */
 const MOST_NAME = 15;
@@ -21,13 +22,13 @@ export function isDataSection({ name }: Section): boolean {
  * Global variables: each section of them is an array with one value, which is the section. `.rodata` is read-only and frozen; `.bss` is
  * all 0 and so has no initial value. Processes may map them into their memory, as with libbpf.
  *
- * @param variables bytes for variables by name, in place of those of the object
- * @throws PacketError INVALID_OPTION for variables that are not there or have another length; PROGRAM_UNSUPPORTED for addresses in them
+ * @param variables values of variables by name, in place of those of the object
+ * @throws PacketError INVALID_OPTION as `setVariables`; PROGRAM_UNSUPPORTED for addresses in them
  */
 export function readDataMaps(
   object: ElfObject,
   prefix: string,
-  variables: Readonly<Record<string, Uint8Array>>,
+  variables: Readonly<Record<string, VariableValue>>,
 ): ObjectMap[] {
   const sections = object.sections.filter((section) => isDataSection(section) && section.size > 0);
   for (const { name, size } of sections) {
@@ -68,35 +69,4 @@ export function dataMapName(prefix: string, section: string): string {
   const kept = section.slice(0, MOST_NAME);
   const room = PLAIN_SECTIONS.includes(section) ? MOST_NAME - Math.max(LEAST_SECTION_NAME, section.length) : 0;
   return (prefix.slice(0, room) + kept).replace(/[^A-Za-z0-9_.]/g, '_');
-}
-
-function setVariables(
-  object: ElfObject,
-  values: Map<Section, Uint8Array>,
-  variables: Readonly<Record<string, Uint8Array>>,
-): void {
-  const names = Object.keys(variables);
-  if (names.length === 0) return;
-  const known = new Map<string, ElfSymbol>();
-  for (const symbol of object.symbols) {
-    if (symbol.kind === 'other' && symbol.section !== undefined && values.has(symbol.section))
-      known.set(symbol.name, symbol);
-  }
-  for (const name of names) {
-    const symbol = known.get(name);
-    const bytes = variables[name]!;
-    if (symbol === undefined) throw missing('variable', name, [...known.keys()]);
-    const section = symbol.section!;
-    const end = symbol.value + symbol.size;
-    if (bytes.length !== symbol.size || end > section.size) {
-      throw new PacketError('INVALID_OPTION', `variables: ${name} has ${symbol.size} bytes, not ${bytes.length}`, {
-        remedy: `give ${symbol.size} bytes`,
-      });
-    }
-    // Variables that are 0 have no bytes in the file.
-    const value = values.get(section)!;
-    const whole = value.length === section.size ? value : new Uint8Array(section.size);
-    whole.set(bytes, symbol.value);
-    values.set(section, whole);
-  }
 }

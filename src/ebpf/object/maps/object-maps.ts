@@ -1,5 +1,6 @@
 import type { MapDefinition } from '../../maps/contract.js';
 import type { Btf } from '../btf/btf.js';
+import type { VariableValue } from '../contract.js';
 import { corrupt } from '../damage.js';
 import type { ElfObject, Section } from '../elf/elf-object.js';
 import { readBtfMaps } from './btf-maps.js';
@@ -54,7 +55,7 @@ export function readMaps(
   object: ElfObject,
   btf: Btf | undefined,
   prefix: string,
-  variables: Readonly<Record<string, Uint8Array>>,
+  variables: Readonly<Record<string, VariableValue>>,
 ): ObjectMaps {
   const maps: ObjectMap[] = [];
   for (const section of object.sections) {
