@@ -44,7 +44,8 @@ const WRONG: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [['bench', '--ring', '1000'], /--ring: 1000 is not a power of two \(from 8 to 65536\)/],
   [['bench', '--frames', '2'], /--frames: 2 is not a whole number from 64 to 524288/],
   [['bench', '--frame-size', '1024'], /--frame-size: 1024 is not a whole number from 2048 to 65536/],
-  [['bench', '--seconds', '-1'], /seconds/],
+  [['bench', '--seconds', '-1'], /--seconds lacks its value\n {5}write it .* as --seconds=VALUE\n/],
+  [['bench', '--seconds=-1'], /--seconds: -1 is not a number from 0.01 to 3600/],
   [['bench', '--seconds', '0'], /--seconds: 0 is not a number from 0.01 to 3600/],
   [['bench', '--runs', 'many'], /--runs: many is not a whole number from 1 to 100/],
   [['bench', '--threads', 'two'], /--threads: two is not one of inline, worker/],
@@ -57,7 +58,7 @@ const WRONG: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   ],
   [['bench', '--size', '64', '--interface', 'soft:pcap=x'], /--size: the packets of soft:pcap=x have their own sizes/],
   [['bench', '--interface', 'soft:generatr'], /"generatr" is not a wire \(did you mean generator\?\)/],
-  [['bench', '--batch'], /--batch/],
+  [['bench', '--batch'], /--batch lacks its value\n/],
   [
     ['bench', '--versions', 'v4', '--block-size', '4096'],
     /--block-size has no effect without v3\n {5}leave --block-size/,

@@ -103,7 +103,17 @@ function wholeNumber(text: string): number | string {
 
 function explain(command: string, known: readonly string[], cause: Error): PacketError {
   const unknown = /Unknown option '--?([^']*)'/.exec(cause.message)?.[1];
-  const sentence = cause.message.split('\n')[0]!.replace(/\. .*$/, '');
-  const what = unknown === undefined ? sentence : `there is no option --${unknown}${didYouMean(unknown, known)}`;
-  return new PacketError('INVALID_OPTION', what, { cause, remedy: `${command} --help lists the options` });
+  const remedy = `${command} --help lists the options`;
+  if (unknown !== undefined) {
+    const what = `there is no option --${unknown}${didYouMean(unknown, known)}`;
+    return new PacketError('INVALID_OPTION', what, { cause, remedy });
+  }
+  const lacking = /--([\w-]+)[^']*' argument (?:missing|is ambiguous)/.exec(cause.message)?.[1];
+  if (lacking !== undefined) {
+    return new PacketError('INVALID_OPTION', `--${lacking} lacks its value`, {
+      cause,
+      remedy: `write it behind the option; one that begins with a dash as --${lacking}=VALUE`,
+    });
+  }
+  return new PacketError('INVALID_OPTION', cause.message.split('\n')[0]!.replace(/\. .*$/, ''), { cause, remedy });
 }
