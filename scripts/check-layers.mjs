@@ -27,6 +27,7 @@ const ALLOWED = {
     'options',
     'arena',
     'driver',
+    'filter',
     'kernel',
     'nic',
     'packet',

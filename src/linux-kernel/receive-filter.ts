@@ -5,6 +5,8 @@ import {
   encodeClassicProgram,
   MOST_CLASSIC_INSTRUCTIONS,
 } from '../filter/classic/instruction.js';
+import { compileExpression } from '../filter/compile-expression.js';
+import { isFiltered } from '../steering/filtered.js';
 import { classicProgram, classicRefusal } from '../steering/programs/classic-program.js';
 import { codeForRules } from '../steering/programs/rule-code.js';
 import { ENOENT, ENOMEM, SO_ATTACH_FILTER, SO_DETACH_FILTER, SOL_SOCKET } from './constants.js';
@@ -24,7 +26,7 @@ const REMEDY =
  *
  * @param descriptor of the socket; before `bind`, so that nothing slips in between
  * @throws PacketError FLOW_TABLE_FULL when the rules come to more instructions than a filter may have, or than the kernel has memory for
- *   (net.core.optmem_max); SYSTEM_CALL. The socket then has the filter it had before.
+ *   (net.core.optmem_max); FILTER_UNSUPPORTED where an expression has no place for the tag beside the packet; SYSTEM_CALL. The socket then has the filter it had before.
  */
 export function attachReceiveFilter(calls: SystemCalls, descriptor: number, receive: ParsedReceive): void {
   if (receive === 'all') {
@@ -34,7 +36,7 @@ export function attachReceiveFilter(calls: SystemCalls, descriptor: number, rece
     }
     return;
   }
-  const program = receive === 'none' ? classicRefusal() : classicProgram(codeForRules(receive));
+  const program = programFor(receive);
   if (program.length > MOST_CLASSIC_INSTRUCTIONS) {
     throw new PacketError(
       'FLOW_TABLE_FULL',
@@ -43,6 +45,13 @@ export function attachReceiveFilter(calls: SystemCalls, descriptor: number, rece
     );
   }
   attach(calls, descriptor, program);
+}
+
+/** Rules and expressions are about packets as they were on the wire, and Linux may have taken their outermost VLAN tag out. */
+function programFor(receive: Exclude<ParsedReceive, 'all'>): ClassicInstruction[] {
+  if (receive === 'none') return classicRefusal();
+  if (isFiltered(receive)) return compileExpression(receive.filter, { link: 'ethernet', tagMayBeBeside: true });
+  return classicProgram(codeForRules(receive));
 }
 
 function attach(calls: SystemCalls, descriptor: number, program: readonly ClassicInstruction[]): void {

@@ -1,9 +1,15 @@
 import { PacketError } from '../errors.js';
 import { checkReceive, compileRule } from '../steering/compile-rules.js';
-import { type FlowRule, type ParsedRule, parseRule, type SteeredPackets } from '../steering/rules.js';
+import {
+  type FilteredPackets,
+  type FlowRule,
+  type ParsedRule,
+  parseRule,
+  type SteeredPackets,
+} from '../steering/rules.js';
 
 /** {@link SteeredPackets} with rules in numbers. */
-export type ParsedReceive = 'all' | 'none' | readonly ParsedRule[];
+export type ParsedReceive = 'all' | 'none' | readonly ParsedRule[] | FilteredPackets;
 
 /**
  * Most rules of one socket: each is a jump at least, and the kernel's verifier keeps no more of them in mind at once
@@ -14,10 +20,10 @@ export const MOST_RULES = 8192;
 /**
  * Checks and copies what a socket is to receive.
  *
- * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL for more than {@link MOST_RULES} rules
+ * @throws PacketError INVALID_OPTION, FILTER_SYNTAX, FILTER_UNSUPPORTED, FLOW_TABLE_FULL for more than {@link MOST_RULES} rules
  */
 export function parseReceive(receive: SteeredPackets): ParsedReceive {
-  if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive) as 'all' | 'none';
+  if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive) as 'all' | 'none' | FilteredPackets;
   const rules: readonly FlowRule[] = receive;
   if (rules.length > MOST_RULES) {
     throw new PacketError(

@@ -4,6 +4,7 @@ import type { BindRequest, MemoryRegistration, Mode, TransmitMetadata } from '..
 import { checkLink } from '../kernel/foreign-link.js';
 import { SEND_ONLY_REMEDY } from '../kernel/remedies.js';
 import { TRANSMIT_METADATA_BYTES } from '../ring/xdp/layout.js';
+import { isFiltered } from '../steering/filtered.js';
 import { isRedirected } from '../steering/redirected.js';
 import type { Receive } from '../steering/rules.js';
 import {
@@ -100,7 +101,14 @@ function checkRoom({ name, driver, mtu }: LinuxInterface, memory: MemoryRegistra
 /** Whoever asks for packets needs a ring for them. @throws PacketError INVALID_OPTION */
 export function checkReceiveRing(receive: Receive, hasRing: boolean): void {
   if (receive !== 'none' && !hasRing) {
-    const asked = receive === 'all' ? "'all'" : isRedirected(receive) ? 'a map of sockets' : 'a list of rules';
+    const asked =
+      receive === 'all'
+        ? "'all'"
+        : isRedirected(receive)
+          ? 'a map of sockets'
+          : isFiltered(receive)
+            ? 'a filter'
+            : 'a list of rules';
     throw new PacketError('INVALID_OPTION', `receive: ${asked} asks for packets, and the socket has no RX ring`, {
       remedy: SEND_ONLY_REMEDY,
     });

@@ -2,9 +2,12 @@ import { createProgram } from '../ebpf/create-program.js';
 import type { MapDefinition } from '../ebpf/maps/contract.js';
 import { MOST_SLOTS } from '../ebpf/structure.js';
 import { PacketError } from '../errors.js';
-import { codeForQueues, type QueueRules } from '../steering/programs/rule-code.js';
+import type { ClassicInstruction } from '../filter/classic/instruction.js';
+import { compileExpression } from '../filter/compile-expression.js';
+import { isFiltered } from '../steering/filtered.js';
+import { codeForQueues, type QueueFilter, type QueueRules } from '../steering/programs/rule-code.js';
 import { xdpProgram, xdpRedirect } from '../steering/programs/xdp-program.js';
-import type { ParsedRule } from '../steering/rules.js';
+import type { FilteredPackets, ParsedRule } from '../steering/rules.js';
 import { E2BIG } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
 import { LinkResets } from './link-resets.js';
@@ -15,8 +18,8 @@ import { enterSocket, removeSocket } from './programs/socket-entries.js';
 import { type AttachMode, XdpLink } from './programs/xdp-link.js';
 import type { SystemCalls } from './system-calls.js';
 
-/** What the socket of a queue receives: all packets, or those that match a rule. */
-export type QueueReceive = 'all' | readonly ParsedRule[];
+/** What the socket of a queue receives: all packets, those that match a rule, or those that an expression accepts. */
+export type QueueReceive = 'all' | readonly ParsedRule[] | FilteredPackets;
 
 /**
  * The XDP program that feeds the sockets of one interface, its map from queue to socket, and the BPF link that attaches it.
@@ -56,7 +59,7 @@ export class XdpProgram {
     const map = LinuxMap.create(calls, socketMap(device.queues));
     let program = -1;
     try {
-      program = loadSteering(calls, [], map, segments);
+      program = loadSteering(calls, [], [], map, segments);
       return new XdpProgram(calls, attachMode, segments, map, new XdpLink(calls, program, device, attachMode));
     } catch (error) {
       map.close();
@@ -93,18 +96,20 @@ export class XdpProgram {
 
   /** Puts a program with the rules of all queues in the place of the one that is attached. */
   #compile(): void {
-    const lists = new Map<string, { queues: number[]; rules: readonly ParsedRule[] }>();
+    const rules = new Map<string, QueueRules & { queues: number[] }>();
+    const filters = new Map<string, QueueFilter & { queues: number[] }>();
     const compiled = new Map<number, string>();
     for (const [queue, receive] of this.#queues) {
       if (receive === 'all') continue;
       const name = nameOf(receive);
       compiled.set(queue, name);
-      const list = lists.get(name);
-      if (list === undefined) lists.set(name, { queues: [queue], rules: receive });
-      else list.queues.push(queue);
+      const list = rules.get(name) ?? filters.get(name);
+      if (list !== undefined) list.queues.push(queue);
+      else if (isFiltered(receive)) filters.set(name, { queues: [queue], filter: compileFilter(receive) });
+      else rules.set(name, { queues: [queue], rules: receive });
     }
-    const rules: QueueRules[] = [...lists.values()];
-    const program = loadSteering(this.#calls, rules, this.#map, this.segments);
+    const lists = [[...rules.values()], [...filters.values()]] as const;
+    const program = loadSteering(this.#calls, ...lists, this.#map, this.segments);
     try {
       this.#link.update(program, 'change the rules');
     } finally {
@@ -129,7 +134,12 @@ export class XdpProgram {
   }
 }
 
-/** Equal for equal rules. */
+/** XDP programs see tags in the packet. */
+function compileFilter({ filter }: FilteredPackets): ClassicInstruction[] {
+  return compileExpression(filter, { link: 'ethernet', tagMayBeBeside: false });
+}
+
+/** Equal for equal rules, and for equal expressions. */
 function nameOf(receive: QueueReceive): string {
   return receive === 'all' ? receive : JSON.stringify(receive);
 }
@@ -188,13 +198,19 @@ function socketMap(queues: number): MapDefinition {
 }
 
 /**
- * Loads the program for the rules of some queues, whose one map is that of the sockets.
+ * Loads the program for the rules and filters of some queues, whose one map is that of the sockets.
  *
  * @returns its descriptor
  * @throws PacketError FLOW_TABLE_FULL where the verifier finds it too large, NO_PRIVILEGE, SYSTEM_CALL
  */
-function loadSteering(calls: SystemCalls, rules: readonly QueueRules[], map: LinuxMap, segments: boolean): number {
-  const instructions = xdpProgram(codeForQueues(rules), xdpRedirect(0));
+function loadSteering(
+  calls: SystemCalls,
+  rules: readonly QueueRules[],
+  filters: readonly QueueFilter[],
+  map: LinuxMap,
+  segments: boolean,
+): number {
+  const instructions = xdpProgram(codeForQueues(rules, filters), xdpRedirect(0));
   const program = createProgram(instructions, { name: 'tp4_redirect', maps: [map.definition], segments });
   try {
     return loadProgram(calls, program, [map.handle]);

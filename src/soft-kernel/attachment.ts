@@ -6,6 +6,7 @@ import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
+import { isFiltered } from '../steering/filtered.js';
 import type { SteeredPackets } from '../steering/rules.js';
 import { CopyTransmitter } from './copy-transmitter.js';
 import type { Device } from './device.js';
@@ -162,6 +163,13 @@ class ZeroCopySteering {
 
   steer(receive: SteeredPackets): void {
     const { driver } = this.device;
+    if (isFiltered(receive)) {
+      throw new PacketError(
+        'RULES_UNSUPPORTED',
+        `${driver.name} picks packets for a queue by rules, and cannot look at filter expressions`,
+        { remedy: 'write rules, or use a copy mode' },
+      );
+    }
     const old = this.#handles;
     const keepAway = receive !== 'all';
     if (this.wasSpread && !driver.setSpread(this.queue, !keepAway)) {

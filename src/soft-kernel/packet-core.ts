@@ -14,8 +14,10 @@ import {
 import { CONTINUES, MOST_PARTS, type PacketArray } from '../packet-array/packet-array.js';
 import { PacketList } from '../packet-array/packet-list.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
+import { isFiltered } from '../steering/filtered.js';
 import { FlowTable } from '../steering/flow-table.js';
 import type { SteeredPackets } from '../steering/rules.js';
+import { FilteredListeners } from './filtered-listeners.js';
 import type { PagePool } from './page-pool.js';
 
 /** Packets gathered for one rule-matching socket before they are copied to it. */
@@ -76,7 +78,7 @@ export class HostStack {
  * The packet core of one device: where packets of ordinary queues go (copy mode, Q2). AF_XDP sockets take theirs away, as XDP
  * does; AF_PACKET sockets (V2, V3, V4) get a copy each, and the ordinary stack sees the packet too.
  *
- *     array --flush--> AF_XDP socket with a matching rule? --yes--> copied to it, done
+ *     array --flush--> AF_XDP socket with a matching rule or filter? --yes--> copied to it, done
  *                        | no
  *                        +--> copy to every AF_PACKET socket that wants it --> ordinary stack --> frame back to the page pool
  */
@@ -97,6 +99,9 @@ export class PacketCore {
   /** Rules of the others; the target is the listener's number. */
   readonly #tapRules = new FlowTable();
   readonly #takerRules = new FlowTable();
+  /** Listeners with filter expressions. */
+  readonly #tapFilters = new FilteredListeners();
+  readonly #takerFilters = new FilteredListeners();
   /** Listeners with packets gathered in the batch at hand. */
   readonly #gathering: Listener[] = [];
   /** Lists for gathering; last in, first out, so that few are in use and in the cache, however many listeners there are. */
@@ -140,7 +145,10 @@ export class PacketCore {
   /** Whether an AF_XDP socket takes packets of this queue. */
   takes(queue: number): boolean {
     const takers = this.#listeners.filter((listener) => listener?.exclusive && listener.queue === queue);
-    return this.#takers.has(queue) || takers.some((listener) => listener!.handles.length > 0);
+    return (
+      this.#takers.has(queue) ||
+      takers.some((listener) => listener!.handles.length > 0 || this.#takerFilters.has(listener!))
+    );
   }
 
   /** Changes what a listener receives. New rules are in place before the old ones go. */
@@ -158,9 +166,10 @@ export class PacketCore {
       }
     }
     const table = listener.exclusive ? this.#takerRules : this.#tapRules;
+    const filter = isFiltered(receive) ? FilteredListeners.compile(receive) : undefined;
     const handles: number[] = [];
     try {
-      if (typeof receive !== 'string') {
+      if (typeof receive !== 'string' && !isFiltered(receive)) {
         for (const rule of receive) handles.push(table.add(rule, listener.number));
       }
     } catch (error) {
@@ -169,6 +178,7 @@ export class PacketCore {
     }
     this.#unsteer(listener);
     listener.handles = handles;
+    if (filter !== undefined) (listener.exclusive ? this.#takerFilters : this.#tapFilters).add(listener, filter);
     if (receive !== 'all') return;
     if (listener.exclusive) this.#takers.set(listener.queue, listener);
     else this.#taps.push(listener);
@@ -178,6 +188,8 @@ export class PacketCore {
     const table = listener.exclusive ? this.#takerRules : this.#tapRules;
     for (const handle of listener.handles) table.remove(handle);
     listener.handles = [];
+    this.#takerFilters.remove(listener);
+    this.#tapFilters.remove(listener);
     const tap = this.#taps.indexOf(listener);
     if (tap >= 0) this.#taps.splice(tap, 1);
     if (this.#takers.get(listener.queue) === listener) this.#takers.delete(listener.queue);
@@ -187,7 +199,8 @@ export class PacketCore {
   flush(queue: number, array: PacketArray, count: number): void {
     const end = (array.start + count) | 0;
     const taker = this.#takers.get(queue);
-    if (this.#tapRules.size === 0 && this.#takerRules.size === 0) {
+    const filters = this.#tapFilters.size + this.#takerFilters.size;
+    if (this.#tapRules.size === 0 && this.#takerRules.size === 0 && filters === 0) {
       for (let i = array.start; i !== end; ) {
         i = this.#gatherAll(array, i, end);
         if (taker !== undefined) taker.rings.deliver(this.#list);
@@ -226,7 +239,7 @@ export class PacketCore {
     return i;
   }
 
-  /** Lists packets for those who see everything, and gathers each for the sockets whose rules match. */
+  /** Lists packets for those who see everything, and gathers each for the sockets whose rules or filters want it. */
   #gatherByRules(queue: number, array: PacketArray, from: number, end: number, taker: Listener | undefined): number {
     const { address, length, flags, mask } = array;
     const list = this.#startList(this.#list);
@@ -235,23 +248,28 @@ export class PacketCore {
     const u8 = this.#u8;
     let key = this.#key;
     let previous = this.#otherKey;
-    let owner = taker;
+    let ruled: Listener | undefined;
     let found = -1; // of the flow before: not looked up yet
+    const filtered = this.#tapFilters.size + this.#takerFilters.size > 0;
     let i = from;
     while (i !== end && list.count < LIST - MOST) {
       const at = i & mask;
       parseFlowKey(u8, address[at]!, length[at]!, key);
       if (found < 0 || !equalKeys(key, previous)) {
-        owner = this.#takerOf(queue, key) ?? taker;
-        found = owner === undefined ? this.#tapsOf(queue, key) : 0;
+        ruled = this.#takerOf(queue, key);
+        found = ruled === undefined && taker === undefined ? this.#tapsOf(queue, key) : 0;
       }
       const parsed = key;
       key = previous;
       previous = parsed;
       let last = i;
       while ((flags[last & mask]! & CONTINUES_NEXT) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
+      const owner = ruled ?? (filtered ? this.#filterTakerOf(queue, array, i, last) : undefined) ?? taker;
       if (owner !== undefined) this.#gather(owner, array, i, last);
-      for (let m = 0; m < found; m++) this.#gather(listeners[matches[m]!]!, array, i, last);
+      else {
+        for (let m = 0; m < found; m++) this.#gather(listeners[matches[m]!]!, array, i, last);
+        if (filtered) this.#gatherFiltered(queue, array, i, last);
+      }
       const next = (last + 1) | 0;
       if (owner === undefined) {
         for (; i !== next; i = (i + 1) | 0) {
@@ -273,6 +291,28 @@ export class PacketCore {
       if (listener !== undefined && listener.queue === queue) return listener;
     }
     return undefined;
+  }
+
+  /** The AF_XDP socket of this queue whose filter accepts the packet from entry `first` to entry `last`; the one that asked first. */
+  #filterTakerOf(queue: number, array: PacketArray, first: number, last: number): Listener | undefined {
+    const filters = this.#takerFilters;
+    if (filters.size === 0) return undefined;
+    const at = first & array.mask;
+    const bytes = wireLength(array, first, last);
+    const found = filters.find(0, queue, this.#u8, array.address[at]!, array.length[at]!, bytes);
+    return found < 0 ? undefined : filters.at(found);
+  }
+
+  /** Gathers the packet for the AF_PACKET sockets whose filters accept it. */
+  #gatherFiltered(queue: number, array: PacketArray, first: number, last: number): void {
+    const filters = this.#tapFilters;
+    const at = first & array.mask;
+    const bytes = wireLength(array, first, last);
+    for (let next = 0; next < filters.size; next++) {
+      next = filters.find(next, queue, this.#u8, array.address[at]!, array.length[at]!, bytes);
+      if (next < 0) return;
+      this.#gather(filters.at(next), array, first, last);
+    }
   }
 
   /** Leaves in `#matches` the numbers of the AF_PACKET sockets whose rules match, and which listen to this queue. */
@@ -340,4 +380,11 @@ function equalAddresses(a: FlowKey, b: FlowKey): boolean {
     if (a[SOURCE + word] !== b[SOURCE + word] || a[DESTINATION + word] !== b[DESTINATION + word]) return false;
   }
   return true;
+}
+
+/** Bytes of a packet from entry `first` to entry `last`. */
+function wireLength({ length, mask }: PacketArray, first: number, last: number): number {
+  let bytes = length[last & mask]!;
+  for (let i = first; i !== last; i = (i + 1) | 0) bytes += length[i & mask]!;
+  return bytes;
 }

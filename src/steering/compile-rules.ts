@@ -22,6 +22,7 @@ import {
   isVlanTag,
 } from '../packet/flow-key.js';
 import type { IpPrefix } from '../packet/ip-address.js';
+import { checkFiltered, isFiltered } from './filtered.js';
 import { checkRedirected, isRedirected } from './redirected.js';
 import { FLOW_RULE_FIELDS, type FlowRule, type ParsedRule, type PortRange, parseRule, type Receive } from './rules.js';
 
@@ -71,17 +72,22 @@ export function compileRules(rules: readonly FlowRule[], where = 'receive'): (Fl
  * Checks what a socket is to receive.
  *
  * @param option what messages call it
- * @throws PacketError INVALID_OPTION; an empty list of rules is one, because 'none' says it better
+ * @throws PacketError INVALID_OPTION; an empty list of rules is one, because 'none' says it better. FILTER_SYNTAX, FILTER_UNSUPPORTED
  */
 export function checkReceive(receive: unknown, option = 'receive'): Receive {
   if (receive === 'all' || receive === 'none') return receive;
   if (isRedirected(receive)) return checkRedirected(receive, option);
+  if (isFiltered(receive)) return checkFiltered(receive, option);
   if (!Array.isArray(receive) || receive.length === 0) {
     const found =
       typeof receive === 'string' ? `"${receive}"` : Array.isArray(receive) ? 'an empty list' : String(receive);
-    throw new PacketError('INVALID_OPTION', `${option}: ${found} is neither 'all' nor 'none' nor a list of rules`, {
-      remedy: `say what the socket is to receive, for example ${option}: [{ protocol: 'udp', port: 53 }]`,
-    });
+    throw new PacketError(
+      'INVALID_OPTION',
+      `${option}: ${found} is neither 'all' nor 'none' nor a list of rules nor a filter`,
+      {
+        remedy: `say what the socket is to receive, for example ${option}: [{ protocol: 'udp', port: 53 }]`,
+      },
+    );
   }
   compileRules(receive, option);
   return receive;

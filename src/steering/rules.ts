@@ -57,8 +57,20 @@ export interface RedirectedPackets {
   readonly xskmap: MapContents;
 }
 
-/** What a socket receives of the packets that nobody has redirected: all, none, or those that match one of the rules. */
-export type SteeredPackets = 'all' | 'none' | readonly FlowRule[];
+/**
+ * What a filter expression accepts, in the language of tcpdump (pcap-filter(7)): `{ filter: 'udp port 53 and not net 10.0.0.0/8' }`. It is
+ * looked at by software; devices that pick packets by themselves, as zero-copy on the soft kernel wants it, take rules.
+ */
+export interface FilteredPackets {
+  /** The expression. It is about the packet as it was on the wire, VLAN tags included. */
+  readonly filter: string;
+}
+
+/**
+ * What a socket receives of the packets that nobody has redirected: all, none, those that match one of the rules, or those that a filter
+ * expression accepts.
+ */
+export type SteeredPackets = 'all' | 'none' | readonly FlowRule[] | FilteredPackets;
 
 /** What a socket receives. It is said when the socket is opened; there is no default. */
 export type Receive = SteeredPackets | RedirectedPackets;

@@ -1,3 +1,5 @@
+import type { ClassicInstruction } from '../../filter/classic/instruction.js';
+
 /**
  * Match code: how a packet is decided, in steps that both instruction sets of the Linux kernel have. The generator writes it once
  * (rule-code.ts); a small back end each turns it into classic BPF (classic-program.ts) and eBPF (ebpf-program.ts).
@@ -28,6 +30,13 @@ export type MatchStep =
       readonly step: 'branch';
       readonly test: Comparison;
       readonly value: number;
+      readonly yes: Label;
+      readonly no: Label;
+    }
+  /** Jumps by the verdict of a classic program on the packet from its first byte (eBPF). The accumulator is lost. */
+  | {
+      readonly step: 'filter';
+      readonly program: readonly ClassicInstruction[];
       readonly yes: Label;
       readonly no: Label;
     }
@@ -116,6 +125,10 @@ export class MatchCode {
       this.branch('equal', values[i]!, yes, other);
       if (other !== no) this.place(other);
     }
+  }
+
+  filter(program: readonly ClassicInstruction[], yes: Label, no: Label): void {
+    this.steps.push({ step: 'filter', program, yes, no });
   }
 
   accept(): void {

@@ -1,3 +1,4 @@
+import type { ClassicInstruction } from '../../filter/classic/instruction.js';
 import type { IpPrefix } from '../../packet/ip-address.js';
 import type { ParsedRule, PortRange } from '../rules.js';
 import {
@@ -23,6 +24,12 @@ export interface QueueRules {
   readonly rules: readonly ParsedRule[];
 }
 
+/** What the sockets of some receive queues want, as a classic program that accepts it. */
+export interface QueueFilter {
+  readonly queues: readonly number[];
+  readonly filter: readonly ClassicInstruction[];
+}
+
 /**
  * Rules between two looks at the queue: so few that no jump spans more than the 32767 instructions that eBPF allows, though the
  * longest rule takes some 100.
@@ -38,10 +45,10 @@ export function codeForRules(rules: readonly ParsedRule[]): MatchCode {
   return code;
 }
 
-/** Code that accepts what matches at least one of the rules of its queue, and all packets of queues without rules. */
-export function codeForQueues(lists: readonly QueueRules[]): MatchCode {
+/** Code that accepts what the rules or the filter of its queue say, and all packets of queues without either. */
+export function codeForQueues(lists: readonly QueueRules[], filters: readonly QueueFilter[] = []): MatchCode {
   const code = new MatchCode();
-  const queues = lists.flatMap((list) => list.queues);
+  const queues = [...lists, ...filters].flatMap((list) => list.queues);
   if (queues.length > 0) {
     const ruled = code.label();
     const free = code.label();
@@ -50,7 +57,8 @@ export function codeForQueues(lists: readonly QueueRules[]): MatchCode {
     code.place(free);
     code.accept();
     code.place(ruled);
-    writeHeaderReader(code, fieldsOf(lists.flatMap((list) => list.rules)), false);
+    for (const { queues, filter } of filters) writeFilter(code, filter, queues);
+    if (lists.length > 0) writeHeaderReader(code, fieldsOf(lists.flatMap((list) => list.rules)), false);
     for (const list of lists) writeRules(code, list.rules, list.queues);
     code.refuse();
   } else {
@@ -90,6 +98,20 @@ function writeRules(code: MatchCode, rules: readonly ParsedRule[], queues?: read
     code.accept();
     code.place(end);
   }
+}
+
+/** Accepts or refuses packets of the queues, and goes on with those of others. */
+function writeFilter(code: MatchCode, filter: readonly ClassicInstruction[], queues: readonly number[]): void {
+  const [ours, others, matched, end] = [code.label(), code.label(), code.label(), code.label()];
+  code.metadata('queue');
+  code.branchOneOf(queues, ours, others);
+  code.place(ours);
+  code.filter(filter, matched, end);
+  code.place(matched);
+  code.accept();
+  code.place(end);
+  code.refuse();
+  code.place(others);
 }
 
 /** Writes a test that ends in one of two places. */

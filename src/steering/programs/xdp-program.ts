@@ -30,6 +30,7 @@ import {
   BPF_X,
 } from '../../ebpf/opcodes.js';
 import { PacketError } from '../../errors.js';
+import { translateFilter } from '../../filter/ebpf/translate.js';
 import { comesNext, type Label, type MatchCode, type Operation, SCRATCH_WORDS } from './match-code.js';
 
 // Which register is what.
@@ -116,7 +117,7 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction
     put(opcode, fields);
   };
   put(LOAD[4], { destination: QUEUE, source: CONTEXT, offset: CONTEXT_RX_QUEUE_INDEX });
-  if (steps.some(({ step }) => step === 'need')) {
+  if (steps.some(({ step }) => step === 'need' || step === 'filter')) {
     put(LOAD[4], { destination: PACKET, source: CONTEXT, offset: CONTEXT_DATA });
     put(LOAD[4], { destination: PACKET_END, source: CONTEXT, offset: CONTEXT_DATA_END });
     put(MOVE_IMMEDIATE, { destination: POSITION, immediate: 0 });
@@ -175,6 +176,13 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction
         if (!comesNext(steps, index, step.no)) jump(JUMP, step.no);
         break;
       }
+      case 'filter': {
+        const start = program.length;
+        const { instructions, ends } = translateFilter(step.program);
+        program.push(...instructions);
+        for (const { at, accepts } of ends) targets.set(start + at, accepts ? step.yes : step.no);
+        break;
+      }
       case 'accept':
         program.push(...action);
         break;
@@ -187,7 +195,7 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction
     const offset = places.get(label)! - at - 1;
     if (offset > LONGEST_JUMP) {
       throw new PacketError('FLOW_TABLE_FULL', `a jump over ${offset} instructions, of at most ${LONGEST_JUMP}`, {
-        remedy: 'use fewer queues with rules',
+        remedy: 'use fewer queues with rules, or a shorter filter',
       });
     }
     program[at] = { ...program[at]!, offset };

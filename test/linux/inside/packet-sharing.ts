@@ -193,6 +193,26 @@ test('rules keep other packets away, from the first on, and are changed while th
   }
 });
 
+test('filter expressions see the VLAN tag that Linux takes out of packets', async () => {
+  const plain = udpPacket({ number: 1, source: '10.9.0.2', destination: '10.9.0.77', destinationPort: 53 });
+  const tagged = Uint8Array.of(...plain.subarray(0, 12), 0x81, 0x00, 0x00, 0x05, ...plain.subarray(12));
+  const texts = [plain, tagged].map((packet) => Buffer.from(packet).toString('hex'));
+  const send = () => pair.start(pair.far, program('send-packets'), pair.far.interface, ...texts).result;
+  const sizes = async (socket: PacketSocket): Promise<number[]> =>
+    (await drain([socket]))[0]!.map((packet) => packet.length);
+  for (const mode of MODES) {
+    await using socket = await open({ mode, receive: { filter: 'udp port 53' } });
+    await send();
+    assert.deepEqual(await sizes(socket), [plain.length]);
+    await socket.steer({ filter: 'vlan 5 and udp port 53' });
+    await send();
+    assert.equal((await sizes(socket)).length, 1);
+    await socket.steer({ filter: 'vlan 7 or udp port 54' });
+    await send();
+    assert.deepEqual(await sizes(socket), []);
+  }
+});
+
 /** Everything that comes to the sockets until nothing has come for a while. */
 async function drain(sockets: readonly PacketSocket[]): Promise<Uint8Array[][]> {
   const packets: Uint8Array[][] = sockets.map(() => []);

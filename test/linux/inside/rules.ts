@@ -116,6 +116,38 @@ for (const mode of ['xdp-copy', 'xdp-generic'] as const) {
   });
 }
 
+test('sockets of two queues receive by a filter expression and by rules', async () => {
+  const buffer = PacketBuffer.create({ arena, frames: 2048 });
+  const options = { kernel, interface: name, mode: 'xdp-copy', buffer, ring: 256 } as const;
+  const filtered = await openSocket({
+    ...options,
+    queue: 0,
+    receive: { filter: 'udp dst portrange 53-54 and less 100' },
+  });
+  const ruled = await openSocket({ ...options, queue: 1, receive: [udp(55)] });
+  const numbersOf = (socket: typeof filtered): number[] => {
+    const batch = new PacketBatch(64);
+    const numbers: number[] = [];
+    while (socket.receive(batch) > 0) {
+      for (let i = 0; i < batch.length; i++) numbers.push(numberOf(socket.bytes, batch.offset[i]!));
+      socket.release(batch);
+    }
+    return numbers;
+  };
+  await sendTo(0, 53, 55, 54);
+  await sendTo(1, 53, 55, 54);
+  assert.equal(numbersOf(filtered).length, 20);
+  assert.equal(numbersOf(ruled).length, 10);
+  await filtered.steer({ filter: 'udp dst port 55 and ip[8] > 0' });
+  await sendTo(0, 53, 55, 54);
+  assert.equal(numbersOf(filtered).length, 10);
+  await assert.rejects(filtered.steer({ filter: 'udp prt 5' }), { code: 'FILTER_SYNTAX' });
+  await sendTo(0, 53, 55, 54);
+  assert.equal(numbersOf(filtered).length, 10);
+  for (const socket of [filtered, ruled]) await socket.close();
+  buffer.close();
+});
+
 test('steering while traffic runs loses no packet and doubles none', async (t) => {
   const count = 1500;
   const ports = [53, 54];
