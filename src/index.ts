@@ -48,6 +48,6 @@ export type { Change } from './linux-kernel/journal.js';
 export { LinuxKernel, type LinuxKernelOptions } from './linux-kernel/linux-kernel.js';
 export type { NapiOptions } from './linux-kernel/napi-settings.js';
 export { ProgramRefusal } from './linux-kernel/programs/program-refusal.js';
-export { RecordReader } from './linux-kernel/programs/record-reader.js';
+export type { RecordReader } from './linux-kernel/programs/record-reader.js';
 export { type Repair, type RepairReport, repair } from './linux-kernel/repair.js';
 export * from './soft.js';

@@ -17,7 +17,7 @@ import { type AttachPlace, LinuxAttachment } from './programs/attached-program.j
 import type { LinuxObject } from './programs/loaded-object.js';
 import { loadObject } from './programs/object-loading.js';
 import { openPinnedMap, PIN_FOLDER, pinMap } from './programs/pinned-maps.js';
-import { RecordReader } from './programs/record-reader.js';
+import { openRecords, type RecordReader } from './programs/record-reader.js';
 import { repair } from './repair.js';
 import { SystemCalls } from './system-calls.js';
 import { XdpPrograms } from './xdp-program.js';
@@ -124,14 +124,15 @@ export class LinuxKernel implements Kernel, ProgramKernel {
   }
 
   /**
-   * Reads what programs put into a map of type ringbuf. The records are mapped into the arena.
+   * Reads what programs put into a map of type ringbuf or perf_event_array. The records are mapped into the arena.
    *
    * @returns the caller's to close, before the map
-   * @throws PacketError MAP_UNSUPPORTED for a map of another type, INVALID_OPTION, ARENA_EXHAUSTED, UNSUPPORTED_PLATFORM, SYSTEM_CALL
+   * @throws PacketError MAP_UNSUPPORTED for a map of another type, INVALID_OPTION, ARENA_EXHAUSTED, NO_PRIVILEGE, UNSUPPORTED_PLATFORM,
+   *   SYSTEM_CALL
    */
   async openRecords(map: MapContents): Promise<RecordReader> {
     const { calls, arena } = await this.#open();
-    return new RecordReader(calls, arena, map);
+    return openRecords(calls, arena, map);
   }
 
   /** Closes every socket, detaches every program and closes every object. Maps that were opened by path stay open. Idempotent. */

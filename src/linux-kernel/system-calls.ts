@@ -3,8 +3,20 @@ import { PacketError } from '../errors.js';
 import { MSG_DONTWAIT, MSG_TRUNC } from './constants.js';
 import { Struct } from './struct.js';
 
-/** Number of bpf(2), which has no function in the C library, by machine (asm/unistd.h). */
-const BPF_CALL: Readonly<Partial<Record<string, number>>> = { x64: 321, arm64: 280, riscv64: 280, loong64: 280 };
+/** Numbers of the calls that have no function in the C library. */
+interface CallNumbers {
+  readonly bpf: number;
+  readonly perfEventOpen: number;
+}
+
+/** Those of the machines that share a table (asm-generic/unistd.h). */
+const GENERIC: CallNumbers = { bpf: 280, perfEventOpen: 241 };
+const CALL_NUMBERS: Readonly<Partial<Record<string, CallNumbers>>> = {
+  x64: { bpf: 321, perfEventOpen: 298 },
+  ...{ arm64: GENERIC, riscv64: GENERIC, loong64: GENERIC },
+};
+/** PERF_FLAG_FD_CLOEXEC */
+const PERF_CLOSE_ON_EXEC = 8;
 
 /** A C function as koffi hands it out. */
 type Native = (...arguments_: unknown[]) => number | bigint;
@@ -41,7 +53,7 @@ export class SystemCalls {
   static #loading: Promise<SystemCalls> | undefined;
   static #loaded: SystemCalls | undefined;
   readonly #koffi: Koffi;
-  readonly #bpfCall: number;
+  readonly #numbers: CallNumbers;
   readonly #socket: Native;
   readonly #setsockopt: Native;
   readonly #getsockopt: Native;
@@ -52,7 +64,8 @@ export class SystemCalls {
   readonly #poll: Native;
   readonly #ioctl: Native;
   readonly #close: Native;
-  readonly #syscall: Native;
+  readonly #bpf: Native;
+  readonly #perfEventOpen: Native;
   readonly #nameToIndex: Native;
   readonly #madvise: Native;
   readonly #memfdCreate: Native;
@@ -61,9 +74,9 @@ export class SystemCalls {
   /** struct pollfd, for `poll`. */
   readonly #pollfd = new Struct(8);
 
-  private constructor(koffi: Koffi, bpfCall: number) {
+  private constructor(koffi: Koffi, numbers: CallNumbers) {
     this.#koffi = koffi;
-    this.#bpfCall = bpfCall;
+    this.#numbers = numbers;
     const c = loadC(koffi);
     this.#socket = c.func('int socket(int, int, int)');
     this.#setsockopt = c.func('int setsockopt(int, int, int, void*, int)');
@@ -75,7 +88,8 @@ export class SystemCalls {
     this.#poll = c.func('int poll(void*, unsigned long, int)');
     this.#ioctl = c.func('int ioctl(int, unsigned long, void*)');
     this.#close = c.func('int close(int)');
-    this.#syscall = c.func('long syscall(long, int, void*, int)');
+    this.#bpf = c.func('long syscall(long, int, void*, int)');
+    this.#perfEventOpen = c.func('long syscall(long, void*, int, int, int, unsigned long)');
     this.#madvise = c.func('int madvise(int64_t, size_t, int)');
     this.#memfdCreate = c.func('int memfd_create(const char*, unsigned int)');
     this.#fcntl = c.func('int fcntl(int, int, long)');
@@ -114,8 +128,8 @@ export class SystemCalls {
         remedy,
       });
     }
-    const bpfCall = BPF_CALL[machine];
-    if (bpfCall === undefined || endianness() !== 'LE') {
+    const numbers = CALL_NUMBERS[machine];
+    if (numbers === undefined || endianness() !== 'LE') {
       throw new PacketError(
         'UNSUPPORTED_PLATFORM',
         `packet sockets on real interfaces do not know the machine ${machine}`,
@@ -124,7 +138,7 @@ export class SystemCalls {
     }
     try {
       const module = (await import('koffi')) as unknown as { default: Koffi };
-      return new SystemCalls(module.default, bpfCall);
+      return new SystemCalls(module.default, numbers);
     } catch (cause) {
       throw new PacketError(
         'UNSUPPORTED_PLATFORM',
@@ -244,9 +258,15 @@ export class SystemCalls {
 
   /** bpf(2). @returns a descriptor, 0, or minus errno */
   bpf(command: number, attributes: Struct): number {
-    const result = this.#result(this.#syscall(this.#bpfCall, command, attributes.bytes, attributes.length));
+    const result = this.#result(this.#bpf(this.#numbers.bpf, command, attributes.bytes, attributes.length));
     attributes.keep();
     return result;
+  }
+
+  /** perf_event_open(2) for all processes on one CPU. @returns a descriptor or minus errno */
+  perfEventOpen(attributes: Struct, cpu: number): number {
+    const { perfEventOpen } = this.#numbers;
+    return this.#result(this.#perfEventOpen(perfEventOpen, attributes.bytes, -1, cpu, -1, PERF_CLOSE_ON_EXEC));
   }
 
   /** Index of an interface of this thread's network namespace; 0 when there is none of that name. */

@@ -1,4 +1,6 @@
+import { PacketError } from '../errors.js';
 import type { LinuxInterface } from './interfaces.js';
+import { readLink } from './netlink/link.js';
 import { LinuxMap } from './programs/linux-map.js';
 import { enterSocket, removeSocket } from './programs/socket-entries.js';
 import { PromiscuousMember } from './promiscuous.js';
@@ -61,7 +63,7 @@ export class XdpFeed {
 
   /** Drivers send in zero-copy only while a program is attached (ENXIO otherwise), be it one that receives nothing. */
   #needsProgram(wanted: ParsedReceive): boolean {
-    return wanted !== 'none' || (this.#socket.mode === 'xdp-zc' && this.#map === undefined);
+    return wanted !== 'none' || this.#socket.mode === 'xdp-zc';
   }
 
   #enterMap(map: LinuxMap): void {
@@ -79,17 +81,29 @@ export class XdpFeed {
   }
 
   #useProgram(wanted: ParsedReceive): void {
-    const { programs, device, mode, segments, queue, descriptor } = this.#socket;
-    const program = this.#program ?? programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
+    const { programs, device, queue, descriptor } = this.#socket;
+    const program = this.#program ?? this.#acquire(wanted);
     try {
-      if (wanted !== 'none') program.connect(queue, descriptor, wanted);
-      else if (this.#program !== undefined) program.disconnect(queue);
+      if (wanted !== 'none') program?.connect(queue, descriptor, wanted);
+      else if (this.#program !== undefined) program?.disconnect(queue);
     } catch (error) {
-      if (this.#program === undefined) programs.release(device, program, queue);
+      if (this.#program === undefined && program !== undefined) programs.release(device, program, queue);
       throw error;
     }
     this.#program = program;
     this.#leaveMap();
+  }
+
+  /** @returns the program for sockets; undefined where another one is attached, and is all that sending needs */
+  #acquire(wanted: ParsedReceive): XdpProgram | undefined {
+    const { calls, programs, device, mode, segments } = this.#socket;
+    try {
+      return programs.acquire(device, mode === 'xdp-generic' ? 'generic' : 'native', segments);
+    } catch (error) {
+      const isBusy = error instanceof PacketError && error.code === 'INTERFACE_BUSY';
+      if (wanted === 'none' && isBusy && runsNatively(calls, device.index)) return undefined;
+      throw error;
+    }
   }
 
   /** @param disconnect whether the socket lives on, and is to be taken out of the program's map */
@@ -109,4 +123,9 @@ export class XdpFeed {
     this.#member?.leave();
     this.#member = undefined;
   }
+}
+
+function runsNatively(calls: SystemCalls, index: number): boolean {
+  const link = readLink(calls, index);
+  return link.known && link.value.programs.some(({ mode }) => mode === 'native');
 }

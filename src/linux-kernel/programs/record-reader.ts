@@ -1,80 +1,20 @@
-import { type Arena, PAGE_BYTES } from '../../arena/arena.js';
+import type { Arena } from '../../arena/arena.js';
 import type { MapContents } from '../../ebpf/maps/contract.js';
-import { checkInteger, PacketError } from '../../errors.js';
-import { PROT_READ } from '../constants.js';
-import { RingMapping } from '../ring-mapping.js';
-import type { DescriptorWatch, SystemCalls } from '../system-calls.js';
+import { PacketError } from '../../errors.js';
+import type { SystemCalls } from '../system-calls.js';
+import { EventArrayRecords } from './event-array-records.js';
 import { expectLinuxMap } from './linux-map.js';
+import { RingBufferRecords } from './ring-buffer-records.js';
 
-// A record is a word of length and flags, a word for the kernel, and the bytes; it begins at a multiple of 8 (linux/bpf.h, docs.kernel.org/bpf/ringbuf.html).
-const RECORD_HEADER_BYTES = 8;
-const BUSY_BIT = 1 << 31;
-const DISCARD_BIT = 1 << 30;
-const LENGTH_MASK = DISCARD_BIT - 1;
-/** Timers of the event loop fire at once when they are set for longer. */
-const LONGEST_WAIT_MILLISECONDS = 2 ** 31 - 1;
-
-/** Records that programs put into a map of type ringbuf, of all CPUs in one order. One reader a map: each record is handed out once. */
-export class RecordReader {
-  readonly #calls: SystemCalls;
-  readonly #arena: Arena;
-  readonly #descriptor: number;
-  readonly #mapping: RingMapping;
-  readonly #positions: BigInt64Array;
-  /** Indices of the positions that are counted in bytes, free-running: what was read, and what was put in. */
-  readonly #consumer: number;
-  readonly #producer: number;
-  /** Arena offset of the records, which the kernel maps twice in a row, so that none is split. */
-  readonly #data: number;
-  readonly #bytes: number;
-  #closed = false;
-
+/** Records that programs put into a map. One reader a map: each record is handed out once. */
+export interface RecordReader {
   /**
-   * @internal
-   * @throws PacketError MAP_UNSUPPORTED for a map of another type, INVALID_OPTION, ARENA_EXHAUSTED, SYSTEM_CALL
+   * Records that found no room since it was opened, of maps of type perf_event_array; 0 of ring buffers, where the program is told. Those
+   * that were lost last are counted when a record comes behind them.
    */
-  constructor(calls: SystemCalls, arena: Arena, map: MapContents) {
-    const { name, type, maxEntries } = map.definition;
-    if (type !== 'ringbuf') {
-      throw new PacketError('MAP_UNSUPPORTED', `map ${name}: type ${type} holds no records`, {
-        remedy: 'records are read from maps of type ringbuf; others have `entries`',
-      });
-    }
-    this.#calls = calls;
-    this.#arena = arena;
-    this.#descriptor = expectLinuxMap(map, 'openRecords').handle;
-    this.#bytes = maxEntries;
-    this.#mapping = new RingMapping(calls, arena);
-    try {
-      const consumer = this.#mapping.map(this.#descriptor, 0, PAGE_BYTES, `the position of ${name}`);
-      const length = PAGE_BYTES + 2 * maxEntries;
-      const producer = this.#mapping.map(this.#descriptor, PAGE_BYTES, length, `the records of ${name}`, PROT_READ);
-      this.#consumer = consumer / 8;
-      this.#producer = producer / 8;
-      this.#data = producer + PAGE_BYTES;
-    } catch (error) {
-      this.#mapping.close();
-      throw error;
-    }
-    this.#positions = new BigInt64Array(arena.memory.buffer);
-  }
-
+  readonly lost: number;
   /** The next record, the caller's; undefined where none is there, or one is being written. @throws PacketError WRONG_STATE */
-  read(): Uint8Array | undefined {
-    this.#expectOpen();
-    for (;;) {
-      const at = this.#next();
-      if (at === undefined) return undefined;
-      const header = Atomics.load(this.#arena.i32, at >> 2);
-      if ((header & BUSY_BIT) !== 0) return undefined;
-      const length = header & LENGTH_MASK;
-      const record = this.#arena.u8.slice(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length);
-      const consumed = Math.ceil((length + RECORD_HEADER_BYTES) / 8) * 8;
-      Atomics.add(this.#positions, this.#consumer, BigInt(consumed));
-      if ((header & DISCARD_BIT) === 0) return record;
-    }
-  }
-
+  read(): Uint8Array | undefined;
   /**
    * Waits for a record without blocking the event loop. One wait at a time.
    *
@@ -82,42 +22,23 @@ export class RecordReader {
    * @returns whether there is one
    * @throws PacketError INVALID_OPTION, WRONG_STATE
    */
-  async wait(timeoutMilliseconds: number): Promise<boolean> {
-    checkInteger('timeoutMilliseconds', timeoutMilliseconds, 0, LONGEST_WAIT_MILLISECONDS);
-    this.#expectOpen();
-    if (this.#isReadable() || timeoutMilliseconds === 0) return this.#isReadable();
-    let watch: DescriptorWatch | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMilliseconds);
-      watch = this.#calls.watch(this.#descriptor, { readable: true, writable: false }, () => setImmediate(resolve));
+  wait(timeoutMilliseconds: number): Promise<boolean>;
+  /** Ends reading; what was not read goes with the map, or with the reader. Idempotent. */
+  close(): void;
+}
+
+/**
+ * Opens the records of a map.
+ *
+ * @throws PacketError MAP_UNSUPPORTED for a map of another type, INVALID_OPTION, ARENA_EXHAUSTED, NO_PRIVILEGE, SYSTEM_CALL
+ */
+export function openRecords(calls: SystemCalls, arena: Arena, contents: MapContents): RecordReader {
+  const { name, type } = contents.definition;
+  if (type !== 'ringbuf' && type !== 'perf_event_array') {
+    throw new PacketError('MAP_UNSUPPORTED', `map ${name}: type ${type} holds no records`, {
+      remedy: 'records are read from maps of type ringbuf and perf_event_array; others have `entries`',
     });
-    clearTimeout(timer);
-    watch?.close();
-    return !this.#closed && this.#isReadable();
   }
-
-  /** Ends reading; what was not read goes with the map. Idempotent. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#mapping.close();
-  }
-
-  #isReadable(): boolean {
-    const at = this.#next();
-    return at !== undefined && (Atomics.load(this.#arena.i32, at >> 2) & BUSY_BIT) === 0;
-  }
-
-  /** Arena offset of the next record, perhaps one that is being written. */
-  #next(): number | undefined {
-    const consumed = Atomics.load(this.#positions, this.#consumer);
-    if (consumed >= Atomics.load(this.#positions, this.#producer)) return undefined;
-    return this.#data + Number(consumed & BigInt(this.#bytes - 1));
-  }
-
-  #expectOpen(): void {
-    if (!this.#closed) return;
-    throw new PacketError('WRONG_STATE', 'the reader of records is closed', { remedy: 'open another' });
-  }
+  const map = expectLinuxMap(contents, 'openRecords');
+  return type === 'ringbuf' ? new RingBufferRecords(calls, arena, map) : new EventArrayRecords(calls, arena, map);
 }

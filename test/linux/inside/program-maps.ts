@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { XDP_PASS } from '../../../src/ebpf/execution.js';
 import { MAP_TYPES, type MapContents, type MapDefinition, type MapType } from '../../../src/ebpf/maps/contract.js';
+import { assemble } from '../../../src/ebpf/text/assemble.js';
 import { LinuxKernel } from '../../../src/linux-kernel/linux-kernel.js';
 import { countPossibleCpus } from '../../../src/linux-kernel/programs/possible-cpus.js';
 import { doubleWord, mapOf, number, recordingProgram, word } from '../../support/xdp-programs.js';
@@ -17,6 +20,14 @@ async function withMap(definition: MapDefinition, use: (map: MapContents) => voi
   } finally {
     object.close();
   }
+}
+
+const descriptors = (): number => readdirSync('/proc/self/fd').length;
+
+/** Keeps this thread from moving to another CPU, whose records would come in an order of their own. */
+function stayOnOneCpu(): void {
+  const [, cpu] = /Cpus_allowed_list:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))!;
+  assert.equal(spawnSync('taskset', ['-cp', cpu!, String(process.pid)]).status, 0);
 }
 
 const refused = (code: string, message: RegExp) => ({ name: 'PacketError', code, message });
@@ -192,6 +203,69 @@ test('maps in maps are those of the object, or others like them', async () => {
   object.close();
   object.close();
   assert.throws(() => map.lookup(word(0)), refused('WRONG_STATE', /map outer is closed/));
+});
+
+test('records of a perf_event_array are read in their order, waited for, and counted where they are lost', async () => {
+  const object = await kernel.loadObject(
+    assemble(`
+      .map events perf_event_array key 4 value 4 entries 1024
+      .function tell
+        r2 = *(u32 *)(r1 +0)
+        r3 = *(u32 *)(r1 +4)
+        r4 = r2
+        r4 += 8
+        if r4 > r3 goto pass
+        r4 = *(u64 *)(r2 +0)
+        *(u64 *)(r10 -16) = r4
+        *(u64 *)(r10 -8) = 0
+        r2 = map[events]
+        r3 = 0xffffffff ll    ; BPF_F_CURRENT_CPU
+        r4 = r10
+        r4 += -16
+        r5 = 12
+        call bpf_perf_event_output
+      pass:
+        r0 = 2
+        exit
+    `),
+  );
+  const [program] = object.programs;
+  stayOnOneCpu();
+  const free = kernel.arena.freeBytes;
+  const open = descriptors();
+  const reader = await kernel.openRecords(object.maps.get('events')!);
+  assert.deepEqual([reader.read(), await reader.wait(0), await reader.wait(20)], [undefined, false, false]);
+  // Several times around the ring of a CPU.
+  let count = 0;
+  for (let round = 0; round < 100; round++) {
+    const packet = new Uint8Array(60);
+    for (let i = 0; i < 100; i++) program!.test(packet.fill(round + i, 0, 8));
+    for (let record = reader.read(); record !== undefined; record = reader.read()) {
+      assert.deepEqual(record, new Uint8Array(12).fill(round + (count++ % 100), 0, 8));
+    }
+  }
+  assert.deepEqual([count, reader.lost], [10_000, 0]);
+  // What finds no room is lost, and counted once something comes behind it.
+  program!.test(new Uint8Array(60), 10_000);
+  let kept = 0;
+  while (reader.read() !== undefined) kept++;
+  assert.ok(kept > 1000 && kept < 10_000, `${kept} records`);
+  program!.test(new Uint8Array(60));
+  while (reader.read() !== undefined);
+  assert.equal(reader.lost, 10_000 - kept);
+  const waiting = reader.wait(5000);
+  setTimeout(() => program!.test(new Uint8Array(60)), 20);
+  assert.equal(await waiting, true);
+  assert.equal(reader.read()!.length, 12);
+  reader.close();
+  reader.close();
+  assert.throws(() => reader.read(), refused('WRONG_STATE', /closed/));
+  assert.deepEqual([kernel.arena.freeBytes, descriptors()], [free, open]);
+  const again = await kernel.openRecords(object.maps.get('events')!);
+  program!.test(new Uint8Array(60));
+  assert.equal(again.read()!.length, 12);
+  again.close();
+  object.close();
 });
 
 test('records of a ring buffer are read in their order, and waited for, many times around', async () => {
