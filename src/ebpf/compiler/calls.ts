@@ -9,8 +9,10 @@ import {
 } from '../execution.js';
 import type { Helper } from '../helpers/contract.js';
 import type { Machine } from '../machine.js';
+import type { EbpfMap, ValueRow } from '../maps/contract.js';
 import { BPF_PSEUDO_CALL, BPF_REG_FP } from '../opcodes.js';
 import { CALL_ENDED, NOT_CALLED } from '../tail-call.js';
+import { hasValues, isGoodAccess, type Knowledge, MAP_LOOKUP } from './known-values.js';
 import { DEEPEST_FRAME_BYTES, RECORD_PARAMETER, STACK_PARAMETER, type SubprogramBody } from './subprogram-body.js';
 import * as wasm from './wasm/opcodes.js';
 
@@ -19,6 +21,8 @@ export interface FunctionNumbers {
   ofHelper(helper: Helper): number;
   /** Takes the slot of the call, and returns what `tailCall` does. */
   readonly tailCall: number;
+  /** Looks a key up in a map of the program: takes its arena offset, and returns that of the value, or 0. @param map its index */
+  ofLookup(map: number): number;
   /** @param slot the subprogram's first */
   ofSubprogram(slot: number): number;
 }
@@ -28,31 +32,61 @@ export class CallWriter {
   readonly #body: SubprogramBody;
   readonly #machine: Machine;
   readonly #code: Code;
+  readonly #maps: readonly EbpfMap[];
   readonly #functions: FunctionNumbers;
+  /** Arena offset of the budget, and the local that has it instead. */
+  readonly #budget: number;
+  #kept: number | undefined;
 
-  constructor(body: SubprogramBody, machine: Machine, code: Code, functions: FunctionNumbers) {
+  constructor(
+    body: SubprogramBody,
+    machine: Machine,
+    code: Code,
+    maps: readonly EbpfMap[],
+    functions: FunctionNumbers,
+  ) {
     this.#body = body;
+    this.#maps = maps;
     this.#machine = machine;
     this.#code = code;
     this.#functions = functions;
+    this.#budget = machine.control + CONTROL_BUDGET * 4;
   }
 
-  /** Writes the call in a slot. */
-  write(slot: number): void {
+  /** Writes the call in a slot. @param knowledge what is known before it */
+  write(slot: number, knowledge: Knowledge): void {
     if (this.#code.sources[slot] === BPF_PSEUDO_CALL) this.#callSubprogram(slot);
     else {
       const helper = this.#code.helpers[slot]!;
       if (helper.call === undefined) this.#tailCall(slot);
-      else this.#callHelper(helper);
+      else if (helper.number !== MAP_LOOKUP || !this.#lookup(knowledge)) this.#callHelper(helper);
     }
+  }
+
+  /** Writes the beginning of a subprogram that no other one is called from: what is left of the budget becomes a local. */
+  keepBudget(): void {
+    this.#kept = this.#body.code.local(wasm.I32);
+    this.#body.code.i32(this.#budget);
+    this.#body.code.memory(wasm.I32_LOAD, 0);
+    this.#body.code.set(this.#kept);
+  }
+
+  /** Writes the budget back before the subprogram is left. */
+  returnBudget(): void {
+    if (this.#kept === undefined) return;
+    this.#body.code.i32(this.#budget);
+    this.#body.code.get(this.#kept);
+    this.#body.code.memory(wasm.I32_STORE, 0);
   }
 
   /** Takes instructions from the budget, or stops the run. */
   writeCharge(slot: number, cost: number): void {
-    const { code, address: left } = this.#body;
-    const budget = this.#machine.control + CONTROL_BUDGET * 4;
-    code.i32(budget);
-    code.memory(wasm.I32_LOAD, 0);
+    const { code } = this.#body;
+    const left = this.#kept ?? this.#body.address;
+    if (this.#kept === undefined) {
+      code.i32(this.#budget);
+      code.memory(wasm.I32_LOAD, 0);
+    } else code.get(left);
     code.i32(cost);
     code.op(wasm.I32_SUB);
     code.tee(left);
@@ -61,7 +95,8 @@ export class CallWriter {
     code.if();
     this.#body.stop(FAULT_BUDGET, slot);
     code.end();
-    code.i32(budget);
+    if (this.#kept !== undefined) return;
+    code.i32(this.#budget);
     code.get(left);
     code.memory(wasm.I32_STORE, 0);
   }
@@ -88,6 +123,37 @@ export class CallWriter {
     code.if();
     this.#body.leaveStopped();
     code.end();
+  }
+
+  /** Asks the map itself, where it is known which one, and that the key can be read. Returns false otherwise. */
+  #lookup(knowledge: Knowledge): boolean {
+    const { kind, map } = knowledge.registers[1]!;
+    if (kind !== 'map') return false;
+    const { definition, row } = this.#maps[map]!;
+    if (!hasValues(definition) || !isGoodAccess(knowledge, this.#maps, 2, 0, definition.keySize)) return false;
+    if (row === undefined) {
+      this.#body.pushLow(2);
+      this.#body.code.call(this.#functions.ofLookup(map));
+    } else this.#pushElement(row, definition.maxEntries);
+    this.#body.takeLow(0);
+    return true;
+  }
+
+  /** Puts the address of the value whose index register 2 points to on WebAssembly's stack, or 0. */
+  #pushElement({ first, stride }: ValueRow, entries: number): void {
+    const { code, address: index } = this.#body;
+    this.#body.pushLow(2);
+    code.memory(wasm.I32_LOAD, 0);
+    code.tee(index);
+    code.i32(stride);
+    code.op(wasm.I32_MUL);
+    code.i32(first);
+    code.op(wasm.I32_ADD);
+    code.i32(0);
+    code.get(index);
+    code.i32(entries);
+    code.op(wasm.I32_LT_U);
+    code.op(wasm.SELECT);
   }
 
   #callHelper(helper: Helper): void {

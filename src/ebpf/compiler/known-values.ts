@@ -1,7 +1,7 @@
 import type { Code } from '../code.js';
 import { CONTEXT_DATA, CONTEXT_DATA_END, STACK_FRAME_BYTES } from '../execution.js';
 import { accessBytes } from '../instruction-form.js';
-import type { EbpfMap, MapType } from '../maps/contract.js';
+import type { EbpfMap, MapDefinition, MapType } from '../maps/contract.js';
 import {
   BPF_ADD,
   BPF_ALU64,
@@ -85,6 +85,11 @@ const VALUE_MAPS: readonly MapType[] = [
   'percpu_array',
   'percpu_hash',
 ];
+/** Whether lookups in a map lead to values. */
+export function hasValues({ type }: MapDefinition): boolean {
+  return VALUE_MAPS.includes(type);
+}
+
 /** Offsets beyond are not followed, so that sums stay small. */
 const MOST_OFFSET = 2 ** 28;
 
@@ -163,6 +168,12 @@ export class KnowledgeFollower {
   /** The slot of the next instruction. */
   after(slot: number): number {
     return this.#code.opcodes[slot] === BPF_LOAD_WIDE ? slot + 2 : slot + 1;
+  }
+
+  /** Whether the call in a slot may move the packet. */
+  movesPacket(slot: number): boolean {
+    const isSubprogram = this.#code.sources[slot] === BPF_PSEUDO_CALL;
+    return isSubprogram ? this.#movesPacket : this.#code.helpers[slot]!.movesPacket === true;
   }
 
   /** Makes of what is known before the instruction in a slot what is known after it. */
@@ -259,21 +270,17 @@ export class KnowledgeFollower {
 
   #call(knowledge: Knowledge, slot: number): void {
     const { registers } = knowledge;
-    const isSubprogram = this.#code.sources[slot] === BPF_PSEUDO_CALL;
     const helper = this.#code.helpers[slot];
     const map = registers[1]!;
     for (let register = 0; register <= 5; register++) registers[register] = UNKNOWN;
-    if (isSubprogram ? this.#movesPacket : helper!.movesPacket === true) forgetPacket(knowledge);
+    if (this.movesPacket(slot)) forgetPacket(knowledge);
     if (helper?.number !== MAP_LOOKUP) return;
     // In a loop this call may have given another value before.
     for (const [register, { kind, origin }] of registers.entries()) {
       if (kind === 'value-or-null' && origin === slot) registers[register] = UNKNOWN;
     }
-    if (this.#hasValues(map)) registers[0] = known('value-or-null', 0, map.map, slot);
-  }
-
-  #hasValues({ kind, map }: Known): boolean {
-    return kind === 'map' && VALUE_MAPS.includes(this.#program.maps[map]!.type);
+    if (map.kind === 'map' && hasValues(this.#program.maps[map.map]!))
+      registers[0] = known('value-or-null', 0, map.map, slot);
   }
 
   #becomeValue(registers: Known[], { map, origin }: Known): void {

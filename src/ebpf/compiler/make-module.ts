@@ -12,14 +12,16 @@ import { findKnowledge } from './find-knowledge.js';
 import { makeFlowGraph } from './flow-graph.js';
 import { KnowledgeFollower } from './known-values.js';
 import { SubprogramWriter } from './subprogram-writer.js';
-import type { CodeWriter } from './wasm/code-writer.js';
+import type { CodeWriter, Signature } from './wasm/code-writer.js';
 import { encodeModule } from './wasm/module.js';
 import { I32, UNREACHABLE } from './wasm/opcodes.js';
+
+const NUMBER_TO_NUMBER: Signature = { parameters: [I32], results: [I32] };
 
 /** A program as a module of WebAssembly, and what it imports. */
 export interface ProgramModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly imports: Readonly<Record<string, (slot: number) => unknown>>;
+  readonly imports: Readonly<Record<string, (argument: number) => unknown>>;
 }
 
 /** What the module exports. */
@@ -36,10 +38,14 @@ export interface ProgramExports {
 export function makeModule(bound: BoundProgram<EbpfMap>, machine: Machine, code: Code): ProgramModule {
   const helpers = [...new Set(code.helpers.filter((helper) => helper?.call !== undefined))] as Helper[];
   const { subprograms } = bound.program;
-  const numbers = new Map(subprograms.map(({ start }, index) => [start, helpers.length + 1 + index]));
+  const { maps } = bound;
+  const lookups = helpers.length + 1;
+  const first = lookups + maps.length;
+  const numbers = new Map(subprograms.map(({ start }, index) => [start, first + index]));
   const functions: FunctionNumbers = {
     ofHelper: (helper) => helpers.indexOf(helper),
     tailCall: helpers.length,
+    ofLookup: (map) => lookups + map,
     ofSubprogram: (slot) => numbers.get(slot)!,
   };
   const bodies = writeSubprograms(bound, machine, code, functions);
@@ -48,7 +54,8 @@ export function makeModule(bound: BoundProgram<EbpfMap>, machine: Machine, code:
   const bytes = encodeModule({
     imports: [
       ...helpers.map((_, index) => ({ name: `helper${index}`, signature: { parameters: [], results: [] } })),
-      { name: 'tailCall', signature: { parameters: [I32], results: [I32] } },
+      { name: 'tailCall', signature: NUMBER_TO_NUMBER },
+      ...maps.map((_, index) => ({ name: `lookup${index}`, signature: NUMBER_TO_NUMBER })),
     ],
     functions: [...bodies, writeRun(machine, main), writeEnter(machine, main)],
     exports: [
@@ -56,7 +63,8 @@ export function makeModule(bound: BoundProgram<EbpfMap>, machine: Machine, code:
       { name: 'enter', index: entries + 1 },
     ],
   });
-  const imports: Record<string, (slot: number) => unknown> = { tailCall: (slot) => tailCall(machine, slot) };
+  const imports: Record<string, (argument: number) => unknown> = { tailCall: (slot) => tailCall(machine, slot) };
+  for (const [index, map] of maps.entries()) imports[`lookup${index}`] = (key) => map.lookupAt(key);
   for (const [index, { call }] of helpers.entries()) imports[`helper${index}`] = () => call!(machine);
   return { bytes, imports };
 }
@@ -75,6 +83,7 @@ function writeSubprograms(
     const graph = makeFlowGraph(code, start, end);
     const knowledge = findKnowledge(graph, follower, start === 0 && !isCalled);
     const writer = new SubprogramWriter({ code, machine, maps, graph, follower, knowledge, functions });
+    writer.writeBeginning();
     writeControlFlow(writer.body.code, graph, writer);
     writer.body.code.op(UNREACHABLE);
     return writer.body.code;

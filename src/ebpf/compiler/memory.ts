@@ -60,14 +60,53 @@ const CHANGES = new Map([
   [BPF_XOR, wasm.I64_XOR],
 ]);
 
+/** Locals that have the packet's place while nothing moves it. */
+interface PacketBounds {
+  /** Arena offset of its metadata. */
+  readonly first: number;
+  /** So many bytes from there on 8 bytes can begin at. */
+  readonly starts: number;
+}
+
+const WIDEST_ACCESS_BYTES = 8;
+
 /** Writes loads, stores and atomic operations of one subprogram (RFC 9669, section 5). */
 export class MemoryWriter {
   readonly #body: SubprogramBody;
   readonly #machine: Machine;
+  #bounds: PacketBounds | undefined;
 
   constructor(body: SubprogramBody, machine: Machine) {
     this.#body = body;
     this.#machine = machine;
+  }
+
+  /** Writes the beginning of a subprogram with many accesses to the packet: its bounds become locals. */
+  keepBounds(): void {
+    this.#bounds = { first: this.#body.code.local(wasm.I64), starts: this.#body.code.local(wasm.I64) };
+    this.renewBounds();
+  }
+
+  /** Writes what follows on anything that may move the packet. */
+  renewBounds(): void {
+    if (this.#bounds === undefined) return;
+    const { code } = this.#body;
+    const { first, starts } = this.#bounds;
+    code.get(RECORD_PARAMETER);
+    code.memory(wasm.I64_LOAD32_U, PACKET_DATA_END * 4);
+    code.get(RECORD_PARAMETER);
+    code.memory(wasm.I64_LOAD32_U, PACKET_DATA_META * 4);
+    code.tee(first);
+    code.op(wasm.I64_SUB);
+    code.i64(WIDEST_ACCESS_BYTES - 1);
+    code.op(wasm.I64_SUB);
+    code.tee(starts);
+    code.i64(0);
+    code.get(starts);
+    code.i64(0);
+    code.op(wasm.I64_GT_S);
+    code.op(wasm.SELECT);
+    code.set(starts);
   }
 
   /** Writes an instruction of BPF_LDX, BPF_ST or BPF_STX. */
@@ -120,15 +159,29 @@ export class MemoryWriter {
     }
     code.set(wideAddress);
     // What it most likely is comes first.
-    if (isPacket) this.#pushIsOutsidePacket(bytes);
-    else this.#pushIsOutsideMemory(bytes, writes);
+    const bounds = isPacket ? this.#bounds : undefined;
+    if (bounds !== undefined) {
+      this.#pushIsOutsideBounds(bounds);
+      code.if();
+    }
+    this.#pushIsOutsideMemory(bytes, writes);
     code.if();
-    if (isPacket) this.#pushIsOutsideMemory(bytes, writes);
-    else this.#pushIsOutsidePacket(bytes);
+    this.#pushIsOutsidePacket(bytes);
     code.if();
     this.#body.stop(FAULT_MEMORY, slot);
     code.end();
     code.end();
+    if (bounds !== undefined) code.end();
+  }
+
+  /** Whether it is not surely in the packet: its last bytes are left to the exact check. */
+  #pushIsOutsideBounds({ first, starts }: PacketBounds): void {
+    const { code, wideAddress } = this.#body;
+    code.get(wideAddress);
+    code.get(first);
+    code.op(wasm.I64_SUB);
+    code.get(starts);
+    code.op(wasm.I64_GE_U);
   }
 
   #pushIsOutsideMemory(bytes: number, writes: boolean): void {

@@ -15,13 +15,16 @@ import {
   BPF_LD,
   BPF_LDX,
   BPF_OPERATION_MASK,
+  BPF_PSEUDO_CALL,
+  BPF_ST,
+  BPF_STX,
 } from '../opcodes.js';
 import { type Fields, writeArithmetic } from './arithmetic.js';
 import { writeByteOrder } from './byte-order.js';
 import { CallWriter, type FunctionNumbers } from './calls.js';
 import { writeCondition } from './conditions.js';
 import type { BlockWriter } from './control-flow.js';
-import type { FlowGraph } from './flow-graph.js';
+import type { Block, FlowGraph } from './flow-graph.js';
 import { copyKnowledge, isGoodAccess, isOfPacket, type Knowledge, type KnowledgeFollower } from './known-values.js';
 import { type AddressKnowledge, MemoryWriter } from './memory.js';
 import { SubprogramBody } from './subprogram-body.js';
@@ -49,7 +52,15 @@ export class SubprogramWriter implements BlockWriter {
   constructor(parts: SubprogramParts) {
     this.#parts = parts;
     this.#memory = new MemoryWriter(this.body, parts.machine);
-    this.#calls = new CallWriter(this.body, parts.machine, parts.code, parts.functions);
+    this.#calls = new CallWriter(this.body, parts.machine, parts.code, parts.maps, parts.functions);
+  }
+
+  /** Writes what comes before the first block. */
+  writeBeginning(): void {
+    const { graph } = this.#parts;
+    const goesBack = graph.some(({ taken }) => taken !== undefined && taken.cost > 0);
+    if (goesBack && !graph.some((block) => this.#callsPrograms(block))) this.#calls.keepBudget();
+    if (graph.some((_, block) => this.#checksPacket(block))) this.#memory.keepBounds();
   }
 
   writeInstructions(block: number): void {
@@ -68,6 +79,32 @@ export class SubprogramWriter implements BlockWriter {
 
   writeCharge(block: number, cost: number): void {
     this.#calls.writeCharge(this.#parts.graph[block]!.last, cost);
+  }
+
+  /** Whether a block calls what takes from the budget, too. */
+  #callsPrograms({ start, end }: Block): boolean {
+    const { code, follower } = this.#parts;
+    for (let slot = start; slot < end; slot = follower.after(slot)) {
+      if (code.opcodes[slot] !== (BPF_JMP | BPF_CALL)) continue;
+      if (code.sources[slot] === BPF_PSEUDO_CALL || code.helpers[slot]!.call === undefined) return true;
+    }
+    return false;
+  }
+
+  /** Whether a block has accesses to the packet that must be checked. */
+  #checksPacket(block: number): boolean {
+    const { graph, follower, code } = this.#parts;
+    const { start, end } = graph[block]!;
+    const knowledge = copyKnowledge(this.#parts.knowledge[block]!);
+    for (let slot = start; slot < end; slot = follower.after(slot)) {
+      const operations = code.opcodes[slot]! & BPF_CLASS_MASK;
+      if (operations === BPF_LDX || operations === BPF_ST || operations === BPF_STX) {
+        const { isGood, isPacket } = this.#knownAddress(this.#fields(slot), knowledge);
+        if (isPacket && !isGood) return true;
+      }
+      follower.step(knowledge, slot);
+    }
+    return false;
   }
 
   #fields(slot: number): Fields {
@@ -91,7 +128,7 @@ export class SubprogramWriter implements BlockWriter {
         else writeArithmetic(this.body, fields);
         break;
       case BPF_JMP:
-        if (operation === BPF_CALL) this.#calls.write(slot);
+        if (operation === BPF_CALL) this.#writeCall(slot, knowledge);
         else if (operation === BPF_EXIT) this.#exit();
         break;
       case BPF_JMP32:
@@ -105,7 +142,13 @@ export class SubprogramWriter implements BlockWriter {
     }
   }
 
+  #writeCall(slot: number, knowledge: Knowledge): void {
+    this.#calls.write(slot, knowledge);
+    if (this.#parts.follower.movesPacket(slot)) this.#memory.renewBounds();
+  }
+
   #exit(): void {
+    this.#calls.returnBudget();
     this.body.push(0);
     this.body.code.op(wasm.RETURN);
   }
