@@ -218,6 +218,13 @@ test('help and wrong command lines', async () => {
   }
 });
 
+test('programs of an object that are not for XDP are told as such', async () => {
+  const args = ['xdp', 'run', 'test/objects/places.o', '--capture', CAPTURE, '--program', 'for_tracing'];
+  const { status, stderr } = await tp4(...args);
+  assert.equal(status, 1);
+  assert.match(stderr, /for_tracing is in section fentry\/xdp_do_redirect, which is not for XDP\n.*SEC\("xdp"\)/);
+});
+
 test('files that are no programs, or not there, are told with exit code 1', async () => {
   for (const [path, says] of [
     [join(folder, 'none.s'), /the program file .*none\.s cannot be read: ENOENT/],

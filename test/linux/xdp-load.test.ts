@@ -9,6 +9,9 @@ const skip = reasonToSkip() ?? false;
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const COUNT = fileURLToPath(new URL('../../../examples/xdp/count-protocols.s', import.meta.url));
 
+const REPORTS = fileURLToPath(new URL('../../../test/objects/traffic-reports.o', import.meta.url));
+const SEND = fileURLToPath(new URL('../support/programs/send-packets.js', import.meta.url));
+
 let pair: VethPair;
 before(() => {
   if (skip === false) pair = VethPair.create();
@@ -45,6 +48,25 @@ test('a program whose command is killed is detached as well', { skip }, async ()
   await loading.result;
   for (let i = 0; i < 200 && !/no program/.test((await list(pair.near.interface)).stdout); i++) await sleep(10);
   assert.match((await list(pair.near.interface)).stdout, /no program/);
+});
+
+test('--records prints what the program reports', { skip }, async () => {
+  const { interface: name } = pair.near;
+  const reports = ['load', REPORTS, name, '--program', 'traffic', '--records'];
+  const loading = start(...reports, 'reports', '--seconds', '60');
+  await loading.line('traffic is attached to tp4near (native)');
+  const packet = `ffffffffffff020000000002${'88b5'}${'00'.repeat(46)}`;
+  await pair.start(pair.far, SEND, pair.far.interface, packet, `${packet}00`).result;
+  await loading.line('3d 00 00 00 ff 00 00 00');
+  loading.process.kill('SIGINT');
+  const { status, stdout } = await loading.result;
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /^3c 00 00 00 ff 00 00 00\n3d 00 00 00 ff/m);
+  const wrong = await start(...reports, 'report').result;
+  assert.equal(wrong.status, 2);
+  assert.match(wrong.stderr, /--records: the object has no map report \(did you mean reports\?\)/);
+  const other = await start(...reports, 'protocols').result;
+  assert.match(other.stderr, /map protocols: type hash holds no records/);
 });
 
 test('--seconds ends it', { skip }, async () => {

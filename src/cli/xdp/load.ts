@@ -9,6 +9,7 @@ import { CommandLine, type OptionTable } from '../options.js';
 import { MAP_HELP, openGivenMaps, readMapPaths } from './given-maps.js';
 import { renderMap, reportMap } from './map-report.js';
 import { type NamedProgram, readNamedProgram } from './program-file.js';
+import { openNamedRecords, printRecords, RECORDS_HELP } from './record-lines.js';
 import { SET_HELP } from './variables.js';
 
 const COMMAND = 'tp4 xdp load';
@@ -23,6 +24,7 @@ ${SET_HELP}
 ${MAP_HELP}
   --hook WHERE      native (default): in the driver; generic: behind it, on any interface
   --seconds S       end after so long, 0.1 to 86400
+${RECORDS_HELP}
   --maps            what is in the program's maps at the end
   --allow-cutoff    also where an ssh session comes over the interface, which the program may cut off
 `;
@@ -33,6 +35,7 @@ const OPTIONS: OptionTable = {
   map: { type: 'string', multiple: true },
   hook: { type: 'string' },
   seconds: { type: 'string' },
+  records: { type: 'string' },
   maps: { type: 'boolean' },
   'allow-cutoff': { type: 'boolean' },
 };
@@ -56,7 +59,11 @@ export async function xdpLoad(args: readonly string[]): Promise<number> {
   checkInterface(name, line.has('allow-cutoff'));
   const named = await readNamedProgram(line, file);
   return interruptible((signal) =>
-    load(named, { name, hook, seconds, given: readMapPaths(line), maps: line.has('maps') }, signal),
+    load(
+      named,
+      { name, hook, seconds, given: readMapPaths(line), records: line.text('records'), maps: line.has('maps') },
+      signal,
+    ),
   );
 }
 
@@ -68,24 +75,29 @@ interface LoadPlan {
   readonly seconds: number;
   /** Paths of pinned maps, by name of those in whose place they are. */
   readonly given: ReadonlyMap<string, string>;
+  /** Map whose records are shown. */
+  readonly records: string | undefined;
   /** Whether to show what is in the maps at the end. */
   readonly maps: boolean;
 }
 
 async function load(
   { object, program }: NamedProgram,
-  { name, hook, seconds, given, maps }: LoadPlan,
+  { name, hook, seconds, given, records, maps }: LoadPlan,
   signal: AbortSignal,
 ): Promise<number> {
   const kernel = new LinuxKernel();
   try {
     const loaded = await kernel.loadObject(object, { maps: await openGivenMaps(kernel, given) });
+    const reader = records === undefined ? undefined : await openNamedRecords(kernel, loaded, records);
     const attachment = await kernel.attachProgram(loaded.programs[object.programs.indexOf(program)]!, {
       interface: name,
       hook,
     });
     print(`${program.name} is attached to ${name} (${hook})`);
-    await waitFor(seconds, signal);
+    if (reader === undefined) await waitFor(seconds, signal);
+    else await printRecords(reader, seconds, signal, print);
+    reader?.close();
     await attachment.detach();
     print(`${program.name} is detached from ${name}`);
     if (maps) for (const map of loaded.maps.values()) print(['', ...renderMap(reportMap(map))].join('\n'));
