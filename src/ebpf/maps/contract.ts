@@ -46,12 +46,26 @@ export type MapType = keyof typeof MAP_TYPES;
 // Flags of maps (linux/bpf.h).
 /** Entries are allocated as they come; LPM tries demand it. */
 export const BPF_F_NO_PREALLOC = 1 << 0;
+/** LRU hashes keep an order for each CPU; it changes nothing here. */
+export const BPF_F_NO_COMMON_LRU = 1 << 1;
+/** The definition names a NUMA node; it changes nothing here. */
+export const BPF_F_NUMA_NODE = 1 << 2;
+/** Control code may only read it. */
+export const BPF_F_RDONLY = 1 << 3;
+/** Control code may only write it. */
+export const BPF_F_WRONLY = 1 << 4;
+/** Hashes are the same in each run; it changes nothing here. */
+export const BPF_F_ZERO_SEED = 1 << 6;
 /** Programs may only read it: `.rodata`. */
 export const BPF_F_RDONLY_PROG = 1 << 7;
 /** Programs may only write it. */
 export const BPF_F_WRONLY_PROG = 1 << 8;
 /** Processes may map its values into their memory (arrays); it changes nothing here. */
 export const BPF_F_MMAPABLE = 1 << 10;
+/** Entries stay when the process that made them ends (perf_event_array); it changes nothing here. */
+export const BPF_F_PRESERVE_ELEMS = 1 << 11;
+/** Maps of maps may hold it whatever its number of entries is; here they may anyway. */
+export const BPF_F_INNER_MAP = 1 << 12;
 
 // Flags of updates (linux/bpf.h).
 /** Set the value, whether or not the key has one. */

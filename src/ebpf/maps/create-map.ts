@@ -1,6 +1,6 @@
 import type { Machine } from '../machine.js';
 import { ArrayMap } from './array-map.js';
-import { checkDefinition, unsupported } from './check-definition.js';
+import { checkDefinition, noRoom, unsupported } from './check-definition.js';
 import type { EbpfMap, MapDefinition, MapType, RedirectTargets } from './contract.js';
 import { HashMap } from './hash-map.js';
 import { LpmTrieMap } from './lpm-trie-map.js';
@@ -34,7 +34,7 @@ const CLASSES: Partial<Record<MapType, MapClass>> = {
  * Makes a map on a machine, empty but for its initial value. `close` gives its memory back.
  *
  * @throws PacketError MAP_UNSUPPORTED for a type that the engine does not have, or sizes and flags that the type does not take;
- *   ARENA_EXHAUSTED
+ *   ARENA_EXHAUSTED where there is no memory for it
  */
 export function createMap<Type extends MapType>(
   machine: Machine,
@@ -42,6 +42,11 @@ export function createMap<Type extends MapType>(
 ): MapOfType<Type> {
   const Class = CLASSES[definition.type];
   if (Class === undefined) throw unsupported(definition, `the engine has no maps of type ${definition.type}`);
-  checkDefinition(definition);
-  return machine.addMap((handle) => new Class(machine, handle, definition)) as MapOfType<Type>;
+  checkDefinition(machine, definition);
+  try {
+    return machine.addMap((handle) => new Class(machine, handle, definition)) as MapOfType<Type>;
+  } catch (error) {
+    if (error instanceof RangeError) throw noRoom(definition, 'no memory left for its keys');
+    throw error;
+  }
 }

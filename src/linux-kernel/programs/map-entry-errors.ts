@@ -1,19 +1,7 @@
-import type { MapDefinition, MapType } from '../../ebpf/maps/contract.js';
+import { BPF_F_RDONLY, BPF_F_WRONLY, type MapDefinition, type MapType } from '../../ebpf/maps/contract.js';
 import { entryError } from '../../ebpf/maps/map-errors.js';
 import type { PacketError } from '../../errors.js';
-import {
-  BPF_F_RDONLY,
-  BPF_F_WRONLY,
-  E2BIG,
-  EBADF,
-  EEXIST,
-  EINVAL,
-  ENODEV,
-  ENOENT,
-  ENOTSUPP,
-  EOPNOTSUPP,
-  EPERM,
-} from '../constants.js';
+import { E2BIG, EBADF, EEXIST, EINVAL, ENODEV, ENOENT, ENOTSUPP, EOPNOTSUPP, EPERM } from '../constants.js';
 import type { Meaning, Meanings } from '../system-call-error.js';
 import { bpfError } from './bpf-error.js';
 
