@@ -10,3 +10,5 @@ export const ENODEV = 19;
 export const EINVAL = 22;
 export const ENOSPC = 28;
 export const ERANGE = 34;
+export const EOPNOTSUPP = 95;
+export const EAFNOSUPPORT = 97;

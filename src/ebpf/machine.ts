@@ -135,6 +135,11 @@ export class Machine {
     return this.#maps[handle];
   }
 
+  /** The highest handle that a map has, or had. */
+  get lastMap(): number {
+    return this.#maps.length - 1;
+  }
+
   /** Enters a program, so that maps can name it: programs to call by tail call. Returns its number, from 1. */
   addProgram(program: Executable): number {
     const number = firstFree(this.#programs);

@@ -164,6 +164,16 @@ export interface RedirectTargets {
 }
 
 /**
+ * Records that programs put out for control code: ringbuf and perf_event_array. It is read on the machine's thread, between runs.
+ */
+export interface RecordSource {
+  /** The oldest record, which is the caller's from then on; undefined where there is none. */
+  read(): Uint8Array | undefined;
+  /** How many records found no room, since the map was made. */
+  readonly lost: number;
+}
+
+/**
  * A map of this engine. Its values lie in the machine's program memory, where programs read and write them in place; its bookkeeping lies
  * where they cannot reach. Keys and values are named by arena offset; the caller has checked that they can be read in their whole length.
  * Nothing here throws or allocates.
@@ -173,8 +183,13 @@ export interface EbpfMap extends MapContents {
   readonly handle: number;
   /** Where the values of an array lie; undefined where each must be looked up. */
   readonly row: ValueRow | undefined;
-  /** Arena offset of the value of the machine's current CPU, or 0. It stays the entry's place until the entry is deleted. */
+  /**
+   * Arena offset of the value of the machine's current CPU, or 0. It stays the entry's place until the entry is deleted. Of maps of maps
+   * it is the handle of the map.
+   */
   lookupAt(key: number): number;
+  /** The same for any CPU of the machine; 0 where there is no such CPU, or the type has no values of their own for each. */
+  lookupOfCpuAt(key: number, cpu: number): number;
   /** Sets the value of the machine's current CPU. Returns 0 or a negative errno: -E2BIG, -EEXIST, -ENOENT, -EINVAL. */
   updateAt(key: number, value: number, flags: number): number;
   /** Returns 0 or a negative errno: -ENOENT, -EINVAL. */
@@ -183,6 +198,6 @@ export interface EbpfMap extends MapContents {
   nextEntry(entry: number): number;
   /** Copies the key of an entry that there is to an arena offset. */
   copyKey(entry: number, to: number): void;
-  /** Arena offset of an entry's value, of the machine's current CPU. */
+  /** What `lookupAt` finds for the key of an entry that there is. */
   valueOf(entry: number): number;
 }

@@ -305,7 +305,9 @@ test('a trie finds what a search through all prefixes finds, over many changes',
 test('what cannot be a map is refused, and takes nothing', () => {
   const { machine } = new EbpfRuns();
   const cases: [Partial<MapDefinition>, RegExp][] = [
-    [{ type: 'queue' }, /no maps of type queue/],
+    [{ type: 'queue' }, /4 bytes of a key; maps of type queue take 0/],
+    [{ type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 5000 }, /5000 bytes of records/],
+    [{ type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 12_288 }, /12288 bytes of records/],
     [{ maxEntries: 0 }, /0 entries/],
     [{ keySize: 0 }, /0 bytes of a key/],
     [{ keySize: 4096 }, /4096 bytes of a key/],
@@ -341,6 +343,9 @@ test('what cannot be a map is refused, and takes nothing', () => {
     { type: 'lru_hash', maxEntries: 2 ** 31 - 1 },
     { type: 'prog_array', maxEntries: 2 ** 31 - 1 },
     { type: 'xskmap', maxEntries: 2 ** 30 },
+    { type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 2 ** 30 },
+    { type: 'queue', keySize: 0, maxEntries: 2 ** 30 },
+    { type: 'perf_event_array', maxEntries: 2 ** 30 },
   ] as const) {
     assert.throws(() => createMap(machine, definition(parts)), refused('ARENA_EXHAUSTED', /the machine has 131072/));
   }

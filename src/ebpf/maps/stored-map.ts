@@ -20,6 +20,7 @@ export abstract class StoredMap implements EbpfMap {
   readonly handle: number;
   readonly row: ValueRow | undefined = undefined;
   protected readonly machine: Machine;
+  readonly #isPerCpu: boolean;
   /** Values of an entry: 1, or one for each CPU. */
   readonly #cpus: number;
   /** Bytes of a value, rounded up to 8. */
@@ -36,6 +37,7 @@ export abstract class StoredMap implements EbpfMap {
     this.machine = machine;
     this.handle = handle;
     this.definition = definition;
+    this.#isPerCpu = perCpu;
     this.#cpus = perCpu ? machine.cpus : 1;
     this.#stride = Math.ceil(definition.valueSize / 8) * 8;
     this.#values = machine.allocate(definition.maxEntries * this.#cpus * this.#stride);
@@ -56,6 +58,12 @@ export abstract class StoredMap implements EbpfMap {
   lookupAt(key: number): number {
     const entry = this.find(this.alignedKey(key));
     return entry < 0 ? 0 : this.valueOf(entry);
+  }
+
+  lookupOfCpuAt(key: number, cpu: number): number {
+    if (!this.#isPerCpu || cpu >= this.#cpus) return 0;
+    const entry = this.find(this.alignedKey(key));
+    return entry < 0 ? 0 : this.entryValues(entry) + cpu * this.#stride;
   }
 
   updateAt(key: number, value: number, flags: number): number {
