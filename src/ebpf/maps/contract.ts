@@ -190,7 +190,7 @@ export interface EbpfMap extends MapContents {
   lookupAt(key: number): number;
   /** The same for any CPU of the machine; 0 where there is no such CPU, or the type has no values of their own for each. */
   lookupOfCpuAt(key: number, cpu: number): number;
-  /** Sets the value of the machine's current CPU. Returns 0 or a negative errno: -E2BIG, -EEXIST, -ENOENT, -EINVAL. */
+  /** Sets the value of the machine's current CPU. Returns 0 or a negative errno: -E2BIG (tries: -ENOSPC), -EEXIST, -ENOENT, -EINVAL. */
   updateAt(key: number, value: number, flags: number): number;
   /** Returns 0 or a negative errno: -ENOENT, -EINVAL. */
   deleteAt(key: number): number;

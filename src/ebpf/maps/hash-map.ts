@@ -1,8 +1,8 @@
-import { EEXIST, EINVAL, ENOENT } from '../errno.js';
+import { E2BIG, EEXIST, EINVAL, ENOENT } from '../errno.js';
 import type { Machine } from '../machine.js';
 import { BPF_EXIST, BPF_NOEXIST, type MapDefinition } from './contract.js';
 import { FreeNumbers } from './free-numbers.js';
-import { FULL, StoredMap } from './stored-map.js';
+import { StoredMap } from './stored-map.js';
 
 // Words of an entry: the next one of its bucket's chain, plus 1, or 0; its key, the last word filled up with zeros.
 const NEXT = 0;
@@ -64,7 +64,7 @@ export class HashMap extends StoredMap {
     if (flags === BPF_EXIST) return -ENOENT;
     let entry = this.#free.take();
     if (entry < 0 && this.makeRoom()) entry = this.#free.take();
-    if (entry < 0) return FULL;
+    if (entry < 0) return -E2BIG;
     this.#link(entry, bucket, first);
     this.addEntry(entry);
     return entry;

@@ -1,9 +1,9 @@
-import { EEXIST, EINVAL, ENOENT } from '../errno.js';
+import { EEXIST, EINVAL, ENOENT, ENOSPC } from '../errno.js';
 import type { Machine } from '../machine.js';
 import { BPF_EXIST, BPF_NOEXIST, type MapDefinition } from './contract.js';
 import { FreeNumbers } from './free-numbers.js';
 import { PrefixTree } from './prefix-tree.js';
-import { FULL, StoredMap } from './stored-map.js';
+import { StoredMap } from './stored-map.js';
 
 /** Bytes of a key before the data: the prefix length in bits, little-endian. */
 const LENGTH_BYTES = 4;
@@ -51,7 +51,7 @@ export class LpmTrieMap extends StoredMap {
     if (known !== NONE) return flags === BPF_NOEXIST ? -EEXIST : known;
     if (flags === BPF_EXIST) return -ENOENT;
     const entry = this.#free.take();
-    if (entry < 0) return FULL;
+    if (entry < 0) return -ENOSPC; // tries say it so in Linux
     this.#nodes[entry] = this.#tree.insert(entry) + 1;
     this.clear(entry);
     return entry;

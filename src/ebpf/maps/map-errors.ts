@@ -1,5 +1,5 @@
 import { checkInteger, PacketError } from '../../errors.js';
-import { E2BIG, EEXIST, ENOENT } from '../errno.js';
+import { E2BIG, EEXIST, ENOENT, ENOSPC } from '../errno.js';
 import { BPF_ANY, BPF_EXIST, BPF_F_RDONLY, BPF_F_WRONLY, type MapDefinition, type MapType } from './contract.js';
 
 /** Types whose keys are indices below the number of entries. */
@@ -55,6 +55,7 @@ function refusedAccess(name: string, may: 'read' | 'written'): PacketError {
 /** What control code is told when a map refuses an entry. @param errno positive */
 export function entryError({ name, type, maxEntries }: MapDefinition, errno: number): PacketError {
   switch (errno) {
+    case ENOSPC: // of a trie
     case E2BIG: {
       const isIndexed = INDEXED.includes(type);
       return new PacketError('MAP_FULL', `map ${name}: ${isIndexed ? 'no entry has this index' : 'it is full'}`, {

@@ -6,7 +6,7 @@ import { PacketError } from '../../errors.js';
 import { interpreter } from '../interpreter/interpreter.js';
 import { prepareObject } from '../prepare-object.js';
 import { assemble } from '../text/assemble.js';
-import { BPF_EXIST } from './contract.js';
+import { BPF_EXIST, BPF_NOEXIST } from './contract.js';
 import { createMap } from './create-map.js';
 
 const NO_KEY = new Uint8Array(0);
@@ -38,6 +38,7 @@ for (const type of ['queue', 'stack'] as const) {
         list.push(i);
       }
     }
+    assert.throws(() => map.update(NO_KEY, word(0), BPF_NOEXIST), refused('MAP_UNSUPPORTED', /always new/));
     assert.throws(() => map.lookup(word(0)), refused('INVALID_OPTION', /a key of 4 bytes/));
     assert.throws(() => map.entries(), refused('MAP_UNSUPPORTED', /no keys to list/));
   });

@@ -1,6 +1,7 @@
+import { PacketError } from '../../errors.js';
 import { E2BIG, EINVAL, ENOENT } from '../errno.js';
 import type { Machine } from '../machine.js';
-import { BPF_ANY, BPF_EXIST, type MapDefinition } from './contract.js';
+import { BPF_ANY, BPF_EXIST, BPF_NOEXIST, type MapDefinition } from './contract.js';
 import { checkBytes, entryError, refuseFlags, refuseReading, refuseWriting } from './map-errors.js';
 import { SpecialMap } from './special-map.js';
 
@@ -67,6 +68,11 @@ export class QueueMap extends SpecialMap {
     checkBytes(this.definition, 'value', value, this.definition.valueSize);
     refuseFlags(flags);
     refuseWriting(this.definition);
+    if (flags === BPF_NOEXIST) {
+      throw new PacketError('MAP_UNSUPPORTED', `map ${this.definition.name}: values without keys are always new`, {
+        remedy: 'update with BPF_ANY, or with BPF_EXIST to let the oldest value of a full one go',
+      });
+    }
     const result = this.push(value, 0, flags);
     if (result < 0) throw entryError(this.definition, -result);
   }

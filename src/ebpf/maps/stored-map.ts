@@ -1,6 +1,6 @@
 import type { Part } from '../../arena/free-parts.js';
 import { PacketError } from '../../errors.js';
-import { E2BIG, EINVAL } from '../errno.js';
+import { EINVAL } from '../errno.js';
 import { CONTROL_CPU } from '../execution.js';
 import type { Machine } from '../machine.js';
 import { clearBytes, copyBytes } from '../small-copies.js';
@@ -171,6 +171,3 @@ export abstract class StoredMap implements EbpfMap {
     return this.definition.frozen === true || (this.definition.flags & BPF_F_RDONLY_PROG) !== 0;
   }
 }
-
-/** What `take` returns when there is no room. */
-export const FULL = -E2BIG;
