@@ -59,8 +59,9 @@ export {
 } from './ebpf/execution.js';
 // What they call
 export type { ArgumentType, Helper, HelperTable, ReturnType } from './ebpf/helpers/contract.js';
+export type { XdpHelperOptions } from './ebpf/helpers/options.js';
 export * as registers from './ebpf/helpers/registers.js';
-export { createHelperTable, XDP_HELPERS } from './ebpf/helpers/xdp-helpers.js';
+export { createHelperTable, createXdpHelpers, XDP_HELPERS } from './ebpf/helpers/xdp-helpers.js';
 export {
   decodeInstructions,
   encodeInstructions,
@@ -72,15 +73,22 @@ export {
   wideInstruction,
 } from './ebpf/instruction.js';
 export { interpreter } from './ebpf/interpreter/interpreter.js';
-export { Machine, type MachineOptions } from './ebpf/machine.js';
+export { Machine, type MachineOptions, SCRATCH_BYTES } from './ebpf/machine.js';
 // Their maps
 export {
   BPF_ANY,
   BPF_EXIST,
+  BPF_F_INNER_MAP,
   BPF_F_MMAPABLE,
+  BPF_F_NO_COMMON_LRU,
   BPF_F_NO_PREALLOC,
+  BPF_F_NUMA_NODE,
+  BPF_F_PRESERVE_ELEMS,
+  BPF_F_RDONLY,
   BPF_F_RDONLY_PROG,
+  BPF_F_WRONLY,
   BPF_F_WRONLY_PROG,
+  BPF_F_ZERO_SEED,
   BPF_NOEXIST,
   type EbpfMap,
   type InitialEntry,
@@ -88,6 +96,7 @@ export {
   type MapContents,
   type MapDefinition,
   type MapType,
+  type RecordSource,
   type RedirectTargets,
   type ValueRow,
 } from './ebpf/maps/contract.js';
@@ -106,6 +115,8 @@ export {
   type Subprogram,
   sourceLineAt,
 } from './ebpf/program.js';
+export type { Neighbour, Route, RoutedInterface, RouteKind, RoutingFacts } from './ebpf/routing/contract.js';
+export { RoutingTable } from './ebpf/routing/routing-table.js';
 export { checkStructure, MOST_SLOTS } from './ebpf/structure.js';
 export { type AssemblyOptions, assemble, assembleInstructions } from './ebpf/text/assemble.js';
 export { type DisassemblyOptions, disassemble } from './ebpf/text/disassemble.js';

@@ -27,6 +27,7 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
     /^packet of 2792 bytes in 2 frame\(s\)\n {2}a frame with 1792 bytes\n {2}a frame with 1000 bytes$/m,
     /^7 more frames are with the device, 8 in all$/m,
   ],
+  'program-maps.ts': [/^10\.8\.0\.1: pass\n10\.9\.0\.1: drop\n10\.9\.0\.1 was dropped by rule 7\n10\.9\.0\.1: pass$/m],
   'queues.ts': [
     /^queues 0, 1 of soft0 \(xdp-zc\), a thread each$/m,
     /^queue 0: \d+ packets, /m,

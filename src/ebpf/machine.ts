@@ -4,6 +4,7 @@ import { checkInteger, PacketError } from '../errors.js';
 import { checkOptionNames } from '../options.js';
 import {
   CONTEXT_BYTES,
+  CONTROL_BYTES,
   CONTROL_PACKET,
   DEFAULT_BUDGET,
   type Executable,
@@ -17,6 +18,8 @@ import type { EbpfMap } from './maps/contract.js';
 
 /** Cache lines: values of different maps, and stack and context, never share one. */
 const ALIGNMENT = 64;
+/** Scratch bytes of a machine: what is left of its first page. */
+export const SCRATCH_BYTES = PAGE_BYTES - CONTROL_BYTES;
 const DEFAULT_BYTES = 64 * 2 ** 20;
 
 /** How a machine is made. */
@@ -35,7 +38,7 @@ export interface MachineOptions {
  * What programs run on: their memory, their maps, their helpers. A machine belongs to one thread, and its programs trust each other with
  * their maps; programs that must not see each other's maps get machines of their own.
  *
- *     region: | control block ... page | context | stack frames | map values ... free ... |
+ *     region: | control block, scratch | context | stack frames | map values ... free ... |
  *                                      ^ low     program memory: all that programs reach  ^ high
  *
  * Programs reach the packet that they run on, too, and nothing else in the arena.
@@ -51,6 +54,8 @@ export class Machine {
   readonly budget: number;
   /** Arena offset of the control block; its words are listed in execution.ts. */
   readonly control: number;
+  /** Arena offset of {@link SCRATCH_BYTES} where programs cannot reach: maps and helpers put there what they look at right away. */
+  readonly scratch: number;
   /** Arena offset of the first byte of program memory. */
   readonly low: number;
   /** Arena offset of the first byte of program memory that programs may write: before it lies the context. */
@@ -77,6 +82,7 @@ export class Machine {
     this.helpers = helpers;
     this.#region = arena.allocate(PAGE_BYTES + bytes);
     this.control = this.#region.offset;
+    this.scratch = this.control + CONTROL_BYTES;
     this.low = this.#region.offset + PAGE_BYTES;
     this.high = this.#region.offset + this.#region.bytes;
     arena.u8.fill(0, this.control, this.low);
@@ -127,6 +133,11 @@ export class Machine {
   /** The map with a handle, or undefined: programs may hand over any number. */
   map(handle: number): EbpfMap | undefined {
     return this.#maps[handle];
+  }
+
+  /** The highest handle that a map has, or had. */
+  get lastMap(): number {
+    return this.#maps.length - 1;
   }
 
   /** Enters a program, so that maps can name it: programs to call by tail call. Returns its number, from 1. */

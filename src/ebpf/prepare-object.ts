@@ -15,39 +15,60 @@ export interface PreparedObject {
 }
 
 /**
- * Makes the maps that an object's programs use, and prepares all its programs. Programs that entries of maps name are entered.
+ * Makes the maps that an object's programs use, and those that they find in maps of maps, and prepares all its programs. What entries of
+ * maps name is entered.
  *
- * @throws PacketError PROGRAM_REFUSED, MAP_UNSUPPORTED, ARENA_EXHAUSTED; PROGRAM_CORRUPT where an entry names no program of the object
+ * @throws PacketError PROGRAM_REFUSED, MAP_UNSUPPORTED, ARENA_EXHAUSTED; PROGRAM_CORRUPT where an entry names nothing of the object
  */
 export function prepareObject(object: ProgramObject, machine: Machine, engine: Engine): PreparedObject {
-  const used = new Set(object.programs.flatMap(({ maps }) => maps));
   const made = new Map<MapDefinition, EbpfMap>();
-  for (const definition of used) made.set(definition, createMap(machine, definition));
+  for (const definition of usedMaps(object)) made.set(definition, createMap(machine, definition));
   const executables = object.programs.map((program) =>
     engine.prepare({ program, maps: program.maps.map((definition) => made.get(definition)!) }, machine),
   );
-  for (const map of made.values()) enterPrograms(object, map, executables, machine);
-  return { executables, maps: object.maps.flatMap((definition) => made.get(definition) ?? []) };
+  const maps = object.maps.flatMap((definition) => made.get(definition) ?? []);
+  for (const map of made.values()) {
+    for (const { index, name } of map.definition.initialEntries ?? []) {
+      const named = isMapOfMaps(map.definition)
+        ? maps.find(({ definition }) => definition.name === name)?.handle
+        : enterProgram(object, name, executables, machine);
+      if (named === undefined) throw namesNothing(map.definition, index, name);
+      map.update(indexKey(index), indexKey(named));
+    }
+  }
+  return { executables, maps };
 }
 
-function enterPrograms(
+/** Maps that programs name, and maps that entries of those name. */
+function usedMaps({ programs, maps }: ProgramObject): Set<MapDefinition> {
+  const used = new Set(programs.flatMap((program) => program.maps));
+  for (const definition of used) {
+    if (!isMapOfMaps(definition)) continue;
+    const names = new Set(definition.initialEntries?.map(({ name }) => name));
+    for (const map of maps) if (names.has(map.name)) used.add(map);
+  }
+  return used;
+}
+
+function isMapOfMaps({ type }: MapDefinition): boolean {
+  return type === 'array_of_maps' || type === 'hash_of_maps';
+}
+
+function enterProgram(
   { programs }: ProgramObject,
-  map: EbpfMap,
+  name: string,
   executables: readonly Executable[],
   machine: Machine,
-): void {
-  const { name: mapName, initialEntries = [] } = map.definition;
-  for (const { index, name } of initialEntries) {
-    const executable = executables[programs.findIndex((program) => program.name === name)];
-    if (executable === undefined) {
-      throw new PacketError(
-        'PROGRAM_CORRUPT',
-        `entry ${index} of map ${mapName} names ${name}, which is no program of the object`,
-        {
-          remedy: 'put the program into the same object, or leave the entry to control code',
-        },
-      );
-    }
-    map.update(indexKey(index), indexKey(machine.addProgram(executable)));
-  }
+): number | undefined {
+  const executable = executables[programs.findIndex((program) => program.name === name)];
+  return executable === undefined ? undefined : machine.addProgram(executable);
+}
+
+function namesNothing(map: MapDefinition, index: number, name: string): PacketError {
+  const what = isMapOfMaps(map) ? 'map' : 'program';
+  return new PacketError(
+    'PROGRAM_CORRUPT',
+    `entry ${index} of map ${map.name} names ${name}, which is no ${what} of the object`,
+    { remedy: `put the ${what} into the same object, or leave the entry to control code` },
+  );
 }

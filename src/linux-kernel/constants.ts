@@ -147,9 +147,6 @@ export const BPF_PROG_TYPE_XDP = 6;
 export const BPF_XDP_DEVMAP = 35;
 export const BPF_XDP_CPUMAP = 36;
 export const BPF_XDP = 37;
-/** Flags of maps: this process may only read, or only write. */
-export const BPF_F_RDONLY = 1 << 3;
-export const BPF_F_WRONLY = 1 << 4;
 /** Bytes of the name of a program or map, with its final zero. */
 export const BPF_OBJ_NAME_LEN = 16;
 /** Bytes that the kernel keeps free in front of a received packet. */

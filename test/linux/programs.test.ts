@@ -7,6 +7,7 @@ const skip = reasonToSkip() ?? false;
 const inside = (name: string): URL => new URL(`inside/${name}.js`, import.meta.url);
 
 test('maps of eBPF programs in Linux', { skip }, () => runInside(inside('program-maps')));
+test('maps of the eBPF engine do what those of Linux do', { skip }, () => runInside(inside('engine-maps')));
 test("user's XDP programs in Linux run on traffic", { skip }, () => runInside(inside('programs'), { together: true }));
 test("user's XDP programs in Linux redirect to sockets", { skip }, () =>
   runInside(inside('program-sockets'), { together: true, queues: 2 }),

@@ -4,27 +4,6 @@ import type { Machine } from '../machine.js';
 import type { Helper } from './contract.js';
 import { argument, giveBack, giveBackUnsigned, pointerArgument, smallArgument } from './registers.js';
 
-const ktimeGetNs: Helper = {
-  name: 'ktime_get_ns',
-  number: 5,
-  arguments: [],
-  returns: 'number',
-  /** Nanoseconds since this program started, as exact as its clock: some microseconds. */
-  call(machine) {
-    giveBackUnsigned(machine, Math.floor(performance.now() * 1e6));
-  },
-};
-
-const getPrandomU32: Helper = {
-  name: 'get_prandom_u32',
-  number: 7,
-  arguments: [],
-  returns: 'number',
-  call(machine) {
-    giveBackUnsigned(machine, Math.floor(Math.random() * 2 ** 32));
-  },
-};
-
 const getSmpProcessorId: Helper = {
   name: 'get_smp_processor_id',
   number: 8,
@@ -32,6 +11,17 @@ const getSmpProcessorId: Helper = {
   returns: 'number',
   call(machine) {
     giveBack(machine, machine.arena.i32[(machine.control >> 2) + CONTROL_CPU]!);
+  },
+};
+
+const getNumaNodeId: Helper = {
+  name: 'get_numa_node_id',
+  number: 42,
+  arguments: [],
+  returns: 'number',
+  /** All memory is equally near. */
+  call(machine) {
+    giveBack(machine, 0);
   },
 };
 
@@ -55,8 +45,33 @@ const csumDiff: Helper = {
   },
 };
 
-/** Helpers that have nothing to do with maps or packets. */
-export const GENERAL_HELPERS: readonly Helper[] = [ktimeGetNs, getPrandomU32, getSmpProcessorId, tailCall, csumDiff];
+const strncmp: Helper = {
+  name: 'strncmp',
+  number: 182,
+  arguments: ['memory', 'size', 'constant-string'],
+  returns: 'number',
+  call(machine) {
+    giveBack(machine, compareText(machine));
+  },
+};
+
+/** Helpers that have nothing to do with maps or packets. @param random numbers from 0 to 2^32 - 1 */
+export function generalHelpers(random: () => number): Helper[] {
+  return [
+    {
+      name: 'get_prandom_u32',
+      number: 7,
+      arguments: [],
+      returns: 'number',
+      call: (machine) => giveBackUnsigned(machine, random()),
+    },
+    getSmpProcessorId,
+    getNumaNodeId,
+    tailCall,
+    csumDiff,
+    strncmp,
+  ];
+}
 
 /**
  * The ones' complement sum of what is new less what is old, on top of the seed, folded to 16 bits as Linux does since 6.13. Sums are those
@@ -83,4 +98,19 @@ function sum({ arena }: Machine, first: number, bytes: number, flipped: number):
 function fold(total: number): number {
   while (total > 0xffff) total = (total % 0x10000) + Math.floor(total / 0x10000);
   return total;
+}
+
+/** Below 0, 0 or above 0, as text in memory, of so many bytes at most, comes before a constant text, is it, or comes behind it. */
+function compareText(machine: Machine): number {
+  const bytes = smallArgument(machine, 2);
+  const first = bytes < 0 ? -1 : pointerArgument(machine, 1, bytes);
+  const constant = pointerArgument(machine, 3, 1);
+  if (first < 0 || constant < 0) return -EFAULT;
+  const { u8 } = machine.arena;
+  for (let i = 0; i < bytes; i++) {
+    if (pointerArgument(machine, 3, i + 1) < 0) return -EFAULT;
+    const difference = u8[first + i]! - u8[constant + i]!;
+    if (difference !== 0 || u8[first + i] === 0) return difference;
+  }
+  return 0;
 }

@@ -2,7 +2,7 @@ import { EFAULT, EINVAL } from '../errno.js';
 import type { Machine } from '../machine.js';
 import type { EbpfMap, MapType } from '../maps/contract.js';
 import type { Helper } from './contract.js';
-import { giveBack, pointerArgument, smallArgument } from './registers.js';
+import { argument, giveBack, pointerArgument, smallArgument } from './registers.js';
 
 /** Types whose entries programs change, too. */
 const KEYED: readonly MapType[] = [
@@ -15,8 +15,8 @@ const KEYED: readonly MapType[] = [
   'lpm_trie',
 ];
 
-/** Types whose entries programs look up. Of the last ones they may only read the values. */
-const LOOKED_UP: readonly MapType[] = [...KEYED, 'devmap', 'devmap_hash', 'xskmap'];
+/** Types whose entries programs look up. Of devmap, devmap_hash and xskmap they may only read the values. */
+const LOOKED_UP: readonly MapType[] = [...KEYED, 'devmap', 'devmap_hash', 'xskmap', 'array_of_maps', 'hash_of_maps'];
 
 const mapLookupElem: Helper = {
   name: 'map_lookup_elem',
@@ -53,8 +53,22 @@ const mapDeleteElem: Helper = {
   },
 };
 
+const mapLookupPercpuElem: Helper = {
+  name: 'map_lookup_percpu_elem',
+  number: 195,
+  arguments: ['map', 'map-key', 'anything'],
+  returns: 'map-value-or-null',
+  mapTypes: ['percpu_array', 'percpu_hash', 'lru_percpu_hash'],
+  call(machine) {
+    const map = mapArgument(machine);
+    const key = map === undefined ? -1 : pointerArgument(machine, 2, map.definition.keySize);
+    // Linux looks at the lower half of the CPU's number only.
+    giveBack(machine, key < 0 ? 0 : map!.lookupOfCpuAt(key, argument(machine, 3) >>> 0));
+  },
+};
+
 /** Helpers for the entries of maps. */
-export const MAP_HELPERS: readonly Helper[] = [mapLookupElem, mapUpdateElem, mapDeleteElem];
+export const MAP_HELPERS: readonly Helper[] = [mapLookupElem, mapUpdateElem, mapDeleteElem, mapLookupPercpuElem];
 
 function update(machine: Machine): number {
   const map = mapArgument(machine);

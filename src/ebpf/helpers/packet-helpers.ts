@@ -1,103 +1,63 @@
-import { EACCES, EINVAL } from '../errno.js';
-import {
-  CONTEXT_DATA,
-  CONTEXT_DATA_END,
-  CONTEXT_DATA_META,
-  PACKET_DATA,
-  PACKET_DATA_END,
-  PACKET_DATA_META,
-  PACKET_FIRST,
-  PACKET_LIMIT,
-} from '../execution.js';
+import { EFAULT, EINVAL } from '../errno.js';
+import { PACKET_DATA, PACKET_DATA_END } from '../execution.js';
 import type { Machine } from '../machine.js';
+import { copyBytes } from '../small-copies.js';
 import type { Helper } from './contract.js';
-import { argument, currentRecord, giveBack } from './registers.js';
+import { currentRecord, giveBack, pointerArgument, smallArgument } from './registers.js';
 
-/** A packet keeps at least an Ethernet header. */
-const LEAST_BYTES = 14;
-/** Metadata is whole words, and its length fits a byte. */
-const MOST_METADATA_BYTES = 252;
+/** Linux knows no longer packets; an offset or a length beyond it is a fault. */
+const LONGEST_PACKET = 0xffff;
 
-const xdpAdjustHead: Helper = {
-  name: 'xdp_adjust_head',
-  number: 44,
-  arguments: ['context', 'anything'],
+const xdpGetBuffLen: Helper = {
+  name: 'xdp_get_buff_len',
+  number: 188,
+  arguments: ['context'],
   returns: 'number',
-  movesPacket: true,
   call(machine) {
-    giveBack(machine, adjustHead(machine, argument(machine, 2)));
+    giveBack(machine, packetBytes(machine));
   },
 };
 
-const xdpAdjustMeta: Helper = {
-  name: 'xdp_adjust_meta',
-  number: 54,
-  arguments: ['context', 'anything'],
+const xdpLoadBytes: Helper = {
+  name: 'xdp_load_bytes',
+  number: 189,
+  arguments: ['context', 'anything', 'memory-out', 'size'],
   returns: 'number',
-  movesPacket: true,
   call(machine) {
-    giveBack(machine, adjustMetadata(machine, argument(machine, 2)));
+    giveBack(machine, copyPacket(machine, false));
   },
 };
 
-const xdpAdjustTail: Helper = {
-  name: 'xdp_adjust_tail',
-  number: 65,
-  arguments: ['context', 'anything'],
+const xdpStoreBytes: Helper = {
+  name: 'xdp_store_bytes',
+  number: 190,
+  arguments: ['context', 'anything', 'memory', 'size'],
   returns: 'number',
-  movesPacket: true,
   call(machine) {
-    giveBack(machine, adjustTail(machine, argument(machine, 2)));
+    giveBack(machine, copyPacket(machine, true));
   },
 };
 
-/** Helpers that move the ends of the packet. */
-export const PACKET_HELPERS: readonly Helper[] = [xdpAdjustHead, xdpAdjustMeta, xdpAdjustTail];
+/** Helpers that read and write the packet where it is. */
+export const PACKET_HELPERS: readonly Helper[] = [xdpGetBuffLen, xdpLoadBytes, xdpStoreBytes];
 
-/** Moves the packet's start by `distance` bytes; the metadata stays in front of it. */
-function adjustHead(machine: Machine, distance: number): number {
-  const { i32, u8 } = machine.arena;
-  const record = currentRecord(machine);
-  const metadata = i32[record + PACKET_DATA_META]!;
-  const data = i32[record + PACKET_DATA]!;
-  const moved = metadata + distance;
-  if (moved < i32[record + PACKET_FIRST]!) return -EINVAL;
-  if (data + distance > i32[record + PACKET_DATA_END]! - LEAST_BYTES) return -EINVAL;
-  u8.copyWithin(moved, metadata, data);
-  setStart(machine, moved, data + distance);
-  return 0;
-}
-
-function adjustMetadata(machine: Machine, distance: number): number {
+/** Bytes of the packet that the program runs on. */
+export function packetBytes(machine: Machine): number {
   const { i32 } = machine.arena;
   const record = currentRecord(machine);
-  const data = i32[record + PACKET_DATA]!;
-  const metadata = i32[record + PACKET_DATA_META]! + distance;
-  if (metadata < i32[record + PACKET_FIRST]! || metadata > data) return -EINVAL;
-  const bytes = data - metadata;
-  if ((bytes & 3) !== 0 || bytes > MOST_METADATA_BYTES) return -EACCES;
-  setStart(machine, metadata, data);
-  return 0;
+  return i32[record + PACKET_DATA_END]! - i32[record + PACKET_DATA]!;
 }
 
-/** Moves the packet's end by `distance` bytes; what is new is zero. */
-function adjustTail(machine: Machine, distance: number): number {
+/** Copies as many bytes as register 4 says between the packet, from the offset in register 2, and memory. */
+function copyPacket(machine: Machine, isStore: boolean): number {
+  const offset = smallArgument(machine, 2);
+  const bytes = smallArgument(machine, 4);
+  if (offset < 0 || bytes < 0 || offset > LONGEST_PACKET || bytes > LONGEST_PACKET) return -EFAULT;
+  if (offset + bytes > packetBytes(machine)) return -EINVAL;
+  const memory = pointerArgument(machine, 3, bytes);
+  if (memory < 0) return -EFAULT;
   const { i32, u8 } = machine.arena;
-  const record = currentRecord(machine);
-  const end = i32[record + PACKET_DATA_END]!;
-  const moved = end + distance;
-  if (moved > i32[record + PACKET_LIMIT]! || moved < i32[record + PACKET_DATA]! + LEAST_BYTES) return -EINVAL;
-  if (distance > 0) u8.fill(0, end, moved);
-  i32[record + PACKET_DATA_END] = moved;
-  i32[(machine.context + CONTEXT_DATA_END) >> 2] = moved;
+  const inPacket = i32[currentRecord(machine) + PACKET_DATA]! + offset;
+  copyBytes(u8, isStore ? inPacket : memory, isStore ? memory : inPacket, bytes);
   return 0;
-}
-
-function setStart(machine: Machine, metadata: number, data: number): void {
-  const { i32 } = machine.arena;
-  const record = currentRecord(machine);
-  i32[record + PACKET_DATA_META] = metadata;
-  i32[record + PACKET_DATA] = data;
-  i32[(machine.context + CONTEXT_DATA_META) >> 2] = metadata;
-  i32[(machine.context + CONTEXT_DATA) >> 2] = data;
 }

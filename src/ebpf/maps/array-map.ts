@@ -13,14 +13,14 @@ export class ArrayMap extends StoredMap {
     if (definition.initialValue !== undefined) machine.arena.u8.set(definition.initialValue, this.entryValues(0));
   }
 
-  protected find(bytes: Uint8Array, at: number): number {
-    const index = readIndex(bytes, at);
+  protected find(key: number): number {
+    const index = this.machine.arena.i32[key >> 2]! >>> 0;
     return index < this.definition.maxEntries ? index : -1;
   }
 
-  protected take(bytes: Uint8Array, at: number, flags: number): number {
+  protected take(key: number, flags: number): number {
     if (flags > BPF_EXIST) return -EINVAL;
-    const entry = this.find(bytes, at);
+    const entry = this.find(key);
     if (entry < 0) return -E2BIG;
     return flags === BPF_NOEXIST ? -EEXIST : entry;
   }

@@ -46,12 +46,26 @@ export type MapType = keyof typeof MAP_TYPES;
 // Flags of maps (linux/bpf.h).
 /** Entries are allocated as they come; LPM tries demand it. */
 export const BPF_F_NO_PREALLOC = 1 << 0;
+/** LRU hashes keep an order for each CPU; it changes nothing here. */
+export const BPF_F_NO_COMMON_LRU = 1 << 1;
+/** The definition names a NUMA node; it changes nothing here. */
+export const BPF_F_NUMA_NODE = 1 << 2;
+/** Control code may only read it. */
+export const BPF_F_RDONLY = 1 << 3;
+/** Control code may only write it. */
+export const BPF_F_WRONLY = 1 << 4;
+/** Hashes are the same in each run; it changes nothing here. */
+export const BPF_F_ZERO_SEED = 1 << 6;
 /** Programs may only read it: `.rodata`. */
 export const BPF_F_RDONLY_PROG = 1 << 7;
 /** Programs may only write it. */
 export const BPF_F_WRONLY_PROG = 1 << 8;
 /** Processes may map its values into their memory (arrays); it changes nothing here. */
 export const BPF_F_MMAPABLE = 1 << 10;
+/** Entries stay when the process that made them ends (perf_event_array); it changes nothing here. */
+export const BPF_F_PRESERVE_ELEMS = 1 << 11;
+/** Maps of maps may hold it whatever its number of entries is; here they may anyway. */
+export const BPF_F_INNER_MAP = 1 << 12;
 
 // Flags of updates (linux/bpf.h).
 /** Set the value, whether or not the key has one. */
@@ -150,6 +164,16 @@ export interface RedirectTargets {
 }
 
 /**
+ * Records that programs put out for control code: ringbuf and perf_event_array. It is read on the machine's thread, between runs.
+ */
+export interface RecordSource {
+  /** The oldest record, which is the caller's from then on; undefined where there is none. */
+  read(): Uint8Array | undefined;
+  /** How many records found no room, since the map was made. */
+  readonly lost: number;
+}
+
+/**
  * A map of this engine. Its values lie in the machine's program memory, where programs read and write them in place; its bookkeeping lies
  * where they cannot reach. Keys and values are named by arena offset; the caller has checked that they can be read in their whole length.
  * Nothing here throws or allocates.
@@ -159,9 +183,14 @@ export interface EbpfMap extends MapContents {
   readonly handle: number;
   /** Where the values of an array lie; undefined where each must be looked up. */
   readonly row: ValueRow | undefined;
-  /** Arena offset of the value of the machine's current CPU, or 0. It stays the entry's place until the entry is deleted. */
+  /**
+   * Arena offset of the value of the machine's current CPU, or 0. It stays the entry's place until the entry is deleted. Of maps of maps
+   * it is the handle of the map.
+   */
   lookupAt(key: number): number;
-  /** Sets the value of the machine's current CPU. Returns 0 or a negative errno: -E2BIG, -EEXIST, -ENOENT, -EINVAL. */
+  /** The same for any CPU of the machine; 0 where there is no such CPU, or the type has no values of their own for each. */
+  lookupOfCpuAt(key: number, cpu: number): number;
+  /** Sets the value of the machine's current CPU. Returns 0 or a negative errno: -E2BIG (tries: -ENOSPC), -EEXIST, -ENOENT, -EINVAL. */
   updateAt(key: number, value: number, flags: number): number;
   /** Returns 0 or a negative errno: -ENOENT, -EINVAL. */
   deleteAt(key: number): number;
@@ -169,6 +198,6 @@ export interface EbpfMap extends MapContents {
   nextEntry(entry: number): number;
   /** Copies the key of an entry that there is to an arena offset. */
   copyKey(entry: number, to: number): void;
-  /** Arena offset of an entry's value, of the machine's current CPU. */
+  /** What `lookupAt` finds for the key of an entry that there is. */
   valueOf(entry: number): number;
 }

@@ -1,49 +1,77 @@
-import { EEXIST, EINVAL, ENOENT } from '../errno.js';
+import { E2BIG, EEXIST, EINVAL, ENOENT } from '../errno.js';
 import type { Machine } from '../machine.js';
 import { BPF_EXIST, BPF_NOEXIST, type MapDefinition } from './contract.js';
-import { FULL, StoredMap } from './stored-map.js';
+import { FreeNumbers } from './free-numbers.js';
+import { StoredMap } from './stored-map.js';
+
+// Words of an entry: the next one of its bucket's chain, plus 1, or 0; its key, the last word filled up with zeros.
+const NEXT = 0;
+const KEY = 1;
 
 /**
  * Types hash and percpu_hash. All entries are set aside at the start, as Linux does by default. Keys and chains lie in arrays of JavaScript,
- * where programs cannot reach them; an entry is in the chain of its key's bucket, or in the chain of free ones.
+ * where programs cannot reach them.
  */
 export class HashMap extends StoredMap {
-  /** Keys in the order of the entries. */
-  readonly #keys: Uint8Array;
-  /** First entry of a bucket's chain, or -1. As many as a power of two. */
+  readonly #keySize: number;
+  /** Words of a key, and of an entry. */
+  readonly #keyWords: number;
+  readonly #stride: number;
+  readonly #entries: Int32Array;
+  /** First entry of a bucket's chain, plus 1, or 0. As many as a power of two. */
   readonly #heads: Int32Array;
-  /** Next entry of a chain, or -1. */
-  readonly #next: Int32Array;
   /** 1 for an entry that has a key. */
   readonly #used: Uint8Array;
-  #free = 0;
+  readonly #free: FreeNumbers;
+  /** Where hashes begin: nobody who sends packets can tell which keys share a bucket. */
+  readonly #seed = Math.floor(Math.random() * 2 ** 32) | 0;
+  readonly #bucketMask: number;
+  /** The bytes of a key's last word. */
+  readonly #lastMask: number;
+  /** The arena's. */
+  readonly #words: Int32Array;
 
   constructor(machine: Machine, handle: number, definition: MapDefinition) {
     const { keySize, maxEntries, type } = definition;
+    const keyWords = Math.ceil(keySize / 4);
+    const entries = new Int32Array(maxEntries * (KEY + keyWords));
+    const heads = new Int32Array(2 ** Math.ceil(Math.log2(maxEntries + 1)));
+    const used = new Uint8Array(maxEntries);
+    const free = new FreeNumbers(maxEntries);
     super(machine, handle, definition, type === 'percpu_hash' || type === 'lru_percpu_hash');
-    this.#keys = new Uint8Array(maxEntries * keySize);
-    this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(maxEntries + 1))).fill(-1);
-    this.#used = new Uint8Array(maxEntries);
-    this.#next = Int32Array.from({ length: maxEntries }, (_, entry) => (entry + 1 < maxEntries ? entry + 1 : -1));
+    this.#keySize = keySize;
+    this.#keyWords = keyWords;
+    this.#stride = KEY + keyWords;
+    this.#entries = entries;
+    this.#heads = heads;
+    this.#used = used;
+    this.#free = free;
+    this.#bucketMask = heads.length - 1;
+    this.#lastMask = (keySize & 3) === 0 ? -1 : 2 ** (8 * (keySize & 3)) - 1;
+    this.#words = machine.arena.i32;
   }
 
-  protected find(bytes: Uint8Array, at: number): number {
-    let entry = this.#heads[this.#bucket(bytes, at)]!;
-    while (entry >= 0 && !this.#isKey(entry, bytes, at)) entry = this.#next[entry]!;
+  protected find(key: number): number {
+    return this.#findIn(this.#bucketOf(this.#words, key >> 2), key >> 2);
+  }
+
+  protected take(key: number, flags: number): number {
+    if (flags > BPF_EXIST) return -EINVAL;
+    const first = key >> 2;
+    const bucket = this.#bucketOf(this.#words, first);
+    const found = this.#findIn(bucket, first);
+    if (found >= 0) return flags === BPF_NOEXIST ? -EEXIST : found;
+    if (flags === BPF_EXIST) return -ENOENT;
+    let entry = this.#free.take();
+    if (entry < 0 && this.makeRoom()) entry = this.#free.take();
+    if (entry < 0) return -E2BIG;
+    this.#link(entry, bucket, first);
+    this.addEntry(entry);
     return entry;
   }
 
-  protected take(bytes: Uint8Array, at: number, flags: number): number {
-    if (flags > BPF_EXIST) return -EINVAL;
-    const found = this.find(bytes, at);
-    if (found >= 0) return flags === BPF_NOEXIST ? -EEXIST : found;
-    if (flags === BPF_EXIST) return -ENOENT;
-    if (this.#free < 0 && !this.makeRoom()) return FULL;
-    return this.#add(bytes, at);
-  }
-
-  protected remove(bytes: Uint8Array, at: number): number {
-    const entry = this.find(bytes, at);
+  protected remove(key: number): number {
+    const entry = this.find(key);
     if (entry < 0) return -ENOENT;
     this.removeEntry(entry);
     return 0;
@@ -54,14 +82,13 @@ export class HashMap extends StoredMap {
   }
 
   copyKey(entry: number, to: number): void {
-    const { keySize } = this.definition;
-    const { u8 } = this.machine.arena;
-    for (let i = 0; i < keySize; i++) u8[to + i] = this.#keys[entry * keySize + i]!;
+    this.#writeKey(entry, this.machine.arena.u8, to);
   }
 
   protected keyOf(entry: number): Uint8Array {
-    const { keySize } = this.definition;
-    return this.#keys.slice(entry * keySize, (entry + 1) * keySize);
+    const key = new Uint8Array(this.#keySize);
+    this.#writeKey(entry, key, 0);
+    return key;
   }
 
   /** Removes an entry when all are in use and a new key comes. Returns false where the type keeps them all. */
@@ -69,46 +96,71 @@ export class HashMap extends StoredMap {
     return false;
   }
 
-  /** Takes an entry out of its chain, to the free ones. */
-  protected removeEntry(entry: number): void {
-    const bucket = this.#bucket(this.#keys, entry * this.definition.keySize);
-    const next = this.#next[entry]!;
-    if (this.#heads[bucket] === entry) this.#heads[bucket] = next;
-    else {
-      let before = this.#heads[bucket]!;
-      while (this.#next[before] !== entry) before = this.#next[before]!;
-      this.#next[before] = next;
-    }
-    this.#used[entry] = 0;
-    this.#next[entry] = this.#free;
-    this.#free = entry;
+  /** Makes a new entry's value. */
+  protected addEntry(entry: number): void {
+    this.clear(entry);
   }
 
-  #add(bytes: Uint8Array, at: number): number {
-    const { keySize } = this.definition;
-    const entry = this.#free;
-    this.#free = this.#next[entry]!;
-    for (let i = 0; i < keySize; i++) this.#keys[entry * keySize + i] = bytes[at + i]!;
-    const bucket = this.#bucket(bytes, at);
-    this.#next[entry] = this.#heads[bucket]!;
-    this.#heads[bucket] = entry;
+  /** Takes an entry out of its chain, to the free ones. */
+  protected removeEntry(entry: number): void {
+    const entries = this.#entries;
+    const at = entry * this.#stride;
+    const bucket = this.#bucketOf(entries, at + KEY);
+    const next = entries[at + NEXT]!;
+    if (this.#heads[bucket] === entry + 1) this.#heads[bucket] = next;
+    else {
+      let before = (this.#heads[bucket]! - 1) * this.#stride;
+      while (entries[before + NEXT] !== entry + 1) before = (entries[before + NEXT]! - 1) * this.#stride;
+      entries[before + NEXT] = next;
+    }
+    this.#used[entry] = 0;
+    this.#free.give(entry);
+  }
+
+  /** Puts an entry into its chain, with the key whose first word is at an index. */
+  #link(entry: number, bucket: number, first: number): void {
+    const entries = this.#entries;
+    const at = entry * this.#stride;
+    entries[at + NEXT] = this.#heads[bucket]!;
+    const last = this.#keyWords - 1;
+    for (let i = 0; i < last; i++) entries[at + KEY + i] = this.#words[first + i]!;
+    entries[at + KEY + last] = this.#words[first + last]! & this.#lastMask;
+    this.#heads[bucket] = entry + 1;
     this.#used[entry] = 1;
-    this.clear(entry);
+  }
+
+  /** The entry of the key whose first word is at an index, or -1. */
+  #findIn(bucket: number, first: number): number {
+    const entries = this.#entries;
+    let entry = this.#heads[bucket]! - 1;
+    while (entry >= 0 && !this.#isKey(entry, first)) entry = entries[entry * this.#stride + NEXT]! - 1;
     return entry;
   }
 
-  #isKey(entry: number, bytes: Uint8Array, at: number): boolean {
-    const { keySize } = this.definition;
-    const first = entry * keySize;
-    for (let i = 0; i < keySize; i++) if (this.#keys[first + i] !== bytes[at + i]) return false;
-    return true;
+  #isKey(entry: number, first: number): boolean {
+    const entries = this.#entries;
+    const words = this.#words;
+    const at = entry * this.#stride + KEY;
+    const last = this.#keyWords - 1;
+    for (let i = 0; i < last; i++) if (entries[at + i] !== words[first + i]) return false;
+    return entries[at + last] === (words[first + last]! & this.#lastMask);
   }
 
-  /** Bucket of a key: FNV-1a, whose upper bits are mixed into the lower ones. */
-  #bucket(bytes: Uint8Array, at: number): number {
-    let hash = 0x811c9dc5;
-    const end = at + this.definition.keySize;
-    for (let i = at; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-    return (hash ^ (hash >>> 15)) & (this.#heads.length - 1);
+  /** Bucket of the key whose first word is at an index. */
+  #bucketOf(words: Int32Array, first: number): number {
+    let hash = this.#seed;
+    const last = first + this.#keyWords - 1;
+    for (let i = first; i < last; i++) {
+      hash = Math.imul(hash ^ words[i]!, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    hash = Math.imul(hash ^ (words[last]! & this.#lastMask), 0x9e3779b1);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+    return (hash ^ (hash >>> 13)) & this.#bucketMask;
+  }
+
+  #writeKey(entry: number, bytes: Uint8Array, at: number): void {
+    const first = entry * this.#stride + KEY;
+    for (let i = 0; i < this.#keySize; i++) bytes[at + i] = this.#entries[first + (i >> 2)]! >> (8 * (i & 3));
   }
 }

@@ -13,25 +13,29 @@ export class LruHashMap extends HashMap {
   readonly #ends: number;
 
   constructor(machine: Machine, handle: number, definition: MapDefinition) {
+    const ends = definition.maxEntries;
+    const newer = new Int32Array(ends + 1);
+    const older = new Int32Array(ends + 1);
     super(machine, handle, definition);
-    this.#ends = definition.maxEntries;
-    this.#newer = new Int32Array(definition.maxEntries + 1).fill(this.#ends);
-    this.#older = new Int32Array(definition.maxEntries + 1).fill(this.#ends);
+    newer[ends] = ends;
+    older[ends] = ends;
+    this.#newer = newer;
+    this.#older = older;
+    this.#ends = ends;
   }
 
   override lookupAt(key: number): number {
-    const entry = this.find(this.machine.arena.u8, key);
+    const entry = this.find(this.alignedKey(key));
     if (entry < 0) return 0;
     this.#unlink(entry);
     this.#makeNewest(entry);
     return this.valueOf(entry);
   }
 
-  protected override take(bytes: Uint8Array, at: number, flags: number): number {
-    const found = this.find(bytes, at);
-    const entry = super.take(bytes, at, flags);
+  protected override take(key: number, flags: number): number {
+    const entry = super.take(key, flags);
     if (entry < 0) return entry;
-    if (found >= 0) this.#unlink(entry);
+    this.#unlink(entry);
     this.#makeNewest(entry);
     return entry;
   }
@@ -39,6 +43,11 @@ export class LruHashMap extends HashMap {
   protected override makeRoom(): boolean {
     this.removeEntry(this.#newer[this.#ends]!);
     return true;
+  }
+
+  protected override addEntry(entry: number): void {
+    super.addEntry(entry);
+    this.#makeNewest(entry);
   }
 
   protected override removeEntry(entry: number): void {

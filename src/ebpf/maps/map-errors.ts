@@ -1,6 +1,6 @@
 import { checkInteger, PacketError } from '../../errors.js';
-import { E2BIG, EEXIST, ENOENT } from '../errno.js';
-import { BPF_ANY, BPF_EXIST, type MapDefinition, type MapType } from './contract.js';
+import { E2BIG, EEXIST, ENOENT, ENOSPC } from '../errno.js';
+import { BPF_ANY, BPF_EXIST, BPF_F_RDONLY, BPF_F_WRONLY, type MapDefinition, type MapType } from './contract.js';
 
 /** Types whose keys are indices below the number of entries. */
 const INDEXED: readonly MapType[] = [
@@ -35,9 +35,27 @@ export function refuseFrozen({ name, frozen }: MapDefinition): void {
   });
 }
 
+/** @throws PacketError MAP_UNSUPPORTED where control code may only write */
+export function refuseReading({ name, flags }: MapDefinition): void {
+  if ((flags & BPF_F_WRONLY) !== 0) throw refusedAccess(name, 'written');
+}
+
+/** @throws PacketError MAP_UNSUPPORTED where control code may only read, or nobody may change it */
+export function refuseWriting(definition: MapDefinition): void {
+  refuseFrozen(definition);
+  if ((definition.flags & BPF_F_RDONLY) !== 0) throw refusedAccess(definition.name, 'read');
+}
+
+function refusedAccess(name: string, may: 'read' | 'written'): PacketError {
+  return new PacketError('MAP_UNSUPPORTED', `map ${name}: it may only be ${may} from here`, {
+    remedy: 'leave BPF_F_RDONLY and BPF_F_WRONLY out of its flags',
+  });
+}
+
 /** What control code is told when a map refuses an entry. @param errno positive */
 export function entryError({ name, type, maxEntries }: MapDefinition, errno: number): PacketError {
   switch (errno) {
+    case ENOSPC: // of a trie
     case E2BIG: {
       const isIndexed = INDEXED.includes(type);
       return new PacketError('MAP_FULL', `map ${name}: ${isIndexed ? 'no entry has this index' : 'it is full'}`, {

@@ -4,7 +4,16 @@ import { EbpfRuns } from '../../../test/support/ebpf-runs.js';
 import { Random } from '../../../test/support/random.js';
 import { PacketError } from '../../errors.js';
 import { CONTROL_CPU } from '../execution.js';
-import { BPF_EXIST, BPF_F_NO_PREALLOC, BPF_NOEXIST, type EbpfMap, type MapDefinition } from './contract.js';
+import {
+  BPF_EXIST,
+  BPF_F_MMAPABLE,
+  BPF_F_NO_PREALLOC,
+  BPF_F_RDONLY,
+  BPF_F_WRONLY,
+  BPF_NOEXIST,
+  type EbpfMap,
+  type MapDefinition,
+} from './contract.js';
 import { createMap } from './create-map.js';
 
 function refused(code: string, text: RegExp) {
@@ -107,26 +116,43 @@ test('a hash map keeps flags, room and deletions apart', () => {
   ]);
 });
 
-test('a hash map holds what a Map of JavaScript holds, over many changes', () => {
-  const random = new Random(77);
-  const runs = new EbpfRuns();
-  const map = createMap(runs.machine, definition({ keySize: 3, valueSize: 8, maxEntries: 100 }));
-  const model = new Map<string, Uint8Array>();
-  for (let i = 0; i < 20_000; i++) {
-    const key = Uint8Array.of(random.below(12), random.below(12), 0);
-    const name = [...key].join();
-    if (random.oneIn(3)) assert.equal(map.delete(key), model.delete(name));
-    else if (model.size < 100 || model.has(name)) {
-      const value = new Uint8Array(8);
-      random.fill(value, 0, 8);
-      map.update(key, value);
-      model.set(name, value);
-    } else assert.throws(() => map.update(key, new Uint8Array(8)), refused('MAP_FULL', /full/));
-    const other = Uint8Array.of(random.below(12), random.below(12), 0);
-    assert.deepEqual(map.lookup(other), model.get([...other].join()));
-  }
-  assert.deepEqual(new Map([...map.entries()].map(([key, value]) => [[...key].join(), value])), model);
-});
+for (const keySize of [3, 4, 9, 16]) {
+  test(`a hash map with keys of ${keySize} bytes holds what a Map of JavaScript holds, over many changes`, () => {
+    const random = new Random(77 + keySize);
+    const runs = new EbpfRuns();
+    const map = createMap(runs.machine, definition({ keySize, valueSize: 8, maxEntries: 100 }));
+    const model = new Map<string, Uint8Array>();
+    const place = runs.machine.allocate(64).offset;
+    // Few different bytes, at the ends, where mistakes of length would show.
+    const anyKey = () => {
+      const key = new Uint8Array(keySize);
+      key[0] = random.below(12);
+      key[keySize - 1] = random.below(12);
+      return key;
+    };
+    for (let i = 0; i < 5000; i++) {
+      const key = anyKey();
+      const name = [...key].join();
+      if (random.oneIn(3)) assert.equal(map.delete(key), model.delete(name));
+      else if (model.size < 100 || model.has(name)) {
+        const value = new Uint8Array(8);
+        random.fill(value, 0, 8);
+        map.update(key, value);
+        model.set(name, value);
+      } else assert.throws(() => map.update(key, new Uint8Array(8)), refused('MAP_FULL', /full/));
+      const other = anyKey();
+      const expected = model.get([...other].join());
+      assert.deepEqual(map.lookup(other), expected);
+      // Programs' keys lie anywhere, and behind them is something else.
+      const at = place + random.below(8);
+      random.fill(runs.arena.u8, place, place + 64);
+      runs.arena.u8.set(other, at);
+      const found = map.lookupAt(at);
+      assert.deepEqual(found === 0 ? undefined : runs.arena.u8.slice(found, found + 8), expected);
+    }
+    assert.deepEqual(new Map([...map.entries()].map(([key, value]) => [[...key].join(), value])), model);
+  });
+}
 
 test('an entry stays where it is until it is deleted', () => {
   const runs = new EbpfRuns();
@@ -238,7 +264,7 @@ test('a trie finds the longest prefix', () => {
   assert.deepEqual([update(trieKey(33), word(0)), remove(trieKey(33))], [-22, -22]);
   assert.throws(() => map.update(trieKey(33, 0, 0, 0, 0), word(0)), refused('INVALID_OPTION', /no entry can have/));
   assert.equal(update(trieKey(9, 10, 0, 0, 0), word(9)), 0);
-  assert.equal(update(trieKey(32, 10, 0, 0, 0), word(32)), -7);
+  assert.equal(update(trieKey(32, 10, 0, 0, 0), word(32)), -28);
   assert.deepEqual(
     [remove(trieKey(24, 10, 1, 2, 0)), remove(trieKey(24, 10, 1, 2, 0)), remove(trieKey(10, 10))],
     [0, -2, -2],
@@ -279,27 +305,69 @@ test('a trie finds what a search through all prefixes finds, over many changes',
 test('what cannot be a map is refused, and takes nothing', () => {
   const { machine } = new EbpfRuns();
   const cases: [Partial<MapDefinition>, RegExp][] = [
-    [{ type: 'queue' }, /no maps of type queue/],
+    [{ type: 'queue' }, /4 bytes of a key; maps of type queue take 0/],
+    [{ type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 5000 }, /5000 bytes of records/],
+    [{ type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 12_288 }, /12288 bytes of records/],
     [{ maxEntries: 0 }, /0 entries/],
     [{ keySize: 0 }, /0 bytes of a key/],
-    [{ keySize: 513 }, /513 bytes of a key/],
+    [{ keySize: 4096 }, /4096 bytes of a key/],
+    [{ keySize: -4 }, /-4 bytes of a key/],
+    [{ keySize: 4.5 }, /4\.5 bytes of a key/],
+    [{ valueSize: 2 ** 31 }, /2147483648 bytes of a value/],
+    [{ maxEntries: 2 ** 32 }, /4294967296 entries/],
+    [{ maxEntries: Number.NaN }, /NaN entries/],
+    [{ flags: 2 }, /do not take the flags 0x2/],
+    [{ flags: 2 ** 31 }, /do not take the flags 0x80000000/],
+    [{ flags: -1 }, /do not take the flags/],
+    [{ flags: Number.NaN }, /do not take the flags/],
+    [{ flags: 2 ** 33 }, /do not take the flags/],
+    [{ flags: 0x180 }, /not both/],
+    [{ type: 'percpu_array', flags: BPF_F_MMAPABLE }, /do not take the flags 0x400/],
     [{ valueSize: 0 }, /0 bytes of a value/],
     [{ type: 'array', keySize: 8 }, /8 bytes of a key; maps of type array take 4/],
     [{ type: 'prog_array', valueSize: 8 }, /8 bytes of a value/],
     [{ type: 'lpm_trie', keySize: 8 }, /BPF_F_NO_PREALLOC/],
     [{ type: 'lpm_trie', keySize: 4, flags: 1 }, /4 bytes of a key/],
-    [{ keySize: 512, maxEntries: 2 ** 22 }, /its keys come to/],
     [{ initialValue: word(1) }, /only an array/],
     [{ type: 'array', initialValue: new Uint8Array(5) }, /only an array/],
   ];
   for (const [parts, text] of cases) {
     assert.throws(() => createMap(machine, definition(parts)), refused('MAP_UNSUPPORTED', text));
   }
+  for (const parts of [
+    { maxEntries: 2 ** 20 },
+    { maxEntries: 2 ** 31 - 1 },
+    { valueSize: 2 ** 30 },
+    { keySize: 2048, maxEntries: 2 ** 30 },
+    trie({ maxEntries: 2 ** 31 - 1 }),
+    { type: 'lru_hash', maxEntries: 2 ** 31 - 1 },
+    { type: 'prog_array', maxEntries: 2 ** 31 - 1 },
+    { type: 'xskmap', maxEntries: 2 ** 30 },
+    { type: 'ringbuf', keySize: 0, valueSize: 0, maxEntries: 2 ** 30 },
+    { type: 'queue', keySize: 0, maxEntries: 2 ** 30 },
+    { type: 'perf_event_array', maxEntries: 2 ** 30 },
+  ] as const) {
+    assert.throws(() => createMap(machine, definition(parts)), refused('ARENA_EXHAUSTED', /the machine has 131072/));
+  }
   assert.throws(
-    () => createMap(machine, definition({ maxEntries: 2 ** 20 })),
+    () => createMap(machine, definition({ type: 'percpu_array', maxEntries: 16_000 })),
     refused('ARENA_EXHAUSTED', /bytes left/),
   );
   assert.equal(createMap(machine, definition({})).handle, 1);
+});
+
+test('maps that control code may only read, or only write', () => {
+  const runs = new EbpfRuns();
+  const readable = createMap(runs.machine, definition({ flags: BPF_F_RDONLY }));
+  const writable = createMap(runs.machine, definition({ flags: BPF_F_WRONLY }));
+  assert.equal(program(runs, readable).update(word(1), word(5)), 0);
+  assert.deepEqual(readable.lookup(word(1)), word(5));
+  assert.throws(() => readable.update(word(1), word(6)), refused('MAP_UNSUPPORTED', /may only be read/));
+  assert.throws(() => readable.delete(word(1)), refused('MAP_UNSUPPORTED', /may only be read/));
+  writable.update(word(1), word(5));
+  assert.deepEqual(program(runs, writable).lookup(word(1)), [5, 0, 0, 0]);
+  assert.throws(() => writable.lookup(word(1)), refused('MAP_UNSUPPORTED', /may only be written/));
+  assert.throws(() => [...writable.entries()], refused('MAP_UNSUPPORTED', /may only be written/));
 });
 
 test('a closed map gives its memory and its handle back', () => {

@@ -1,9 +1,9 @@
 import { PacketError } from '../../errors.js';
-import { E2BIG, EEXIST } from '../errno.js';
+import { E2BIG } from '../errno.js';
 import type { Executable } from '../execution.js';
 import type { Machine } from '../machine.js';
 import { indexKey, readIndex } from './array-map.js';
-import { BPF_ANY, BPF_NOEXIST, type MapDefinition } from './contract.js';
+import { BPF_ANY, type MapDefinition } from './contract.js';
 import { checkBytes, entryError, refuseFlags } from './map-errors.js';
 import { SpecialMap } from './special-map.js';
 
@@ -39,12 +39,8 @@ export class ProgramArrayMap extends SpecialMap {
     const index = readIndex(key, 0);
     const number = readIndex(value, 0);
     if (index >= this.#programs.length) throw entryError(this.definition, E2BIG);
-    if (flags === BPF_NOEXIST) throw entryError(this.definition, EEXIST);
-    if (this.machine.program(number) === undefined) {
-      throw new PacketError('INVALID_OPTION', `map ${this.definition.name}: the machine has no program ${number}`, {
-        remedy: 'enter the program with machine.addProgram, and give the number that it returns',
-      });
-    }
+    if (flags !== BPF_ANY) throw this.#refusal('all indices have an entry, whatever is in it');
+    if (this.machine.program(number) === undefined) throw this.#refusal(`the machine has no program ${number}`);
     this.#programs[index] = number;
   }
 
@@ -56,5 +52,11 @@ export class ProgramArrayMap extends SpecialMap {
 
   override *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
     for (const [index, number] of this.#programs.entries()) if (number !== 0) yield [indexKey(index), indexKey(number)];
+  }
+
+  #refusal(why: string): PacketError {
+    return new PacketError('INVALID_OPTION', `map ${this.definition.name}: ${why}`, {
+      remedy: 'enter the program with machine.addProgram, and give the number that it returns, with the flag BPF_ANY',
+    });
   }
 }

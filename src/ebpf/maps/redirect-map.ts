@@ -22,17 +22,19 @@ export class RedirectMap extends HashMap implements RedirectTargets {
   /** By entry: the first and the second word of its value. */
   readonly #targets: Uint32Array;
   readonly #programs: Uint32Array;
-  readonly #key = new Uint8Array(4);
 
   constructor(machine: Machine, handle: number, definition: MapDefinition) {
+    const targets = new Uint32Array(definition.maxEntries);
+    const programs = new Uint32Array(definition.maxEntries);
     super(machine, handle, definition);
-    this.#targets = new Uint32Array(definition.maxEntries);
-    this.#programs = new Uint32Array(definition.maxEntries);
+    this.#targets = targets;
+    this.#programs = programs;
   }
 
   entryOf(key: number): number {
-    for (let i = 0; i < 4; i++) this.#key[i] = key >>> (8 * i);
-    return this.find(this.#key, 0);
+    const { arena, scratch } = this.machine;
+    arena.i32[scratch >> 2] = key;
+    return this.find(scratch);
   }
 
   targetOf(entry: number): number {
@@ -53,7 +55,7 @@ export class RedirectMap extends HashMap implements RedirectTargets {
     const program = value.length < 8 ? 0 : readIndex(value, 4);
     this.#checkTarget(target, program);
     super.update(key, value, flags);
-    const entry = this.find(key, 0);
+    const entry = this.find(this.placeKey(key));
     this.#targets[entry] = target;
     this.#programs[entry] = program;
     if (target === 0 && this.definition.type !== 'xskmap') this.delete(key);
@@ -67,13 +69,13 @@ export class RedirectMap extends HashMap implements RedirectTargets {
     return -EINVAL;
   }
 
-  protected override take(bytes: Uint8Array, at: number, flags: number): number {
-    if (this.definition.type === 'devmap_hash') return super.take(bytes, at, flags);
+  protected override take(key: number, flags: number): number {
+    if (this.definition.type === 'devmap_hash') return super.take(key, flags);
     if (flags > BPF_EXIST) return -EINVAL;
-    if (readIndex(bytes, at) >= this.definition.maxEntries) return -E2BIG;
-    if (this.definition.type === 'xskmap') return super.take(bytes, at, flags);
+    if (this.machine.arena.i32[key >> 2]! >>> 0 >= this.definition.maxEntries) return -E2BIG;
+    if (this.definition.type === 'xskmap') return super.take(key, flags);
     // In the others all entries are there, even where they lead nowhere.
-    return flags === BPF_NOEXIST ? -EEXIST : super.take(bytes, at, BPF_ANY);
+    return flags === BPF_NOEXIST ? -EEXIST : super.take(key, BPF_ANY);
   }
 
   #checkTarget(target: number, program: number): void {

@@ -47,6 +47,10 @@ export abstract class SpecialMap implements EbpfMap {
     return 0;
   }
 
+  lookupOfCpuAt(_key: number, _cpu: number): number {
+    return 0;
+  }
+
   updateAt(_key: number, _value: number, _flags: number): number {
     return -EINVAL;
   }

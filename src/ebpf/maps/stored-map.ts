@@ -1,23 +1,26 @@
 import type { Part } from '../../arena/free-parts.js';
 import { PacketError } from '../../errors.js';
-import { E2BIG, EINVAL } from '../errno.js';
+import { EINVAL } from '../errno.js';
 import { CONTROL_CPU } from '../execution.js';
 import type { Machine } from '../machine.js';
+import { clearBytes, copyBytes } from '../small-copies.js';
 import { BPF_ANY, BPF_F_RDONLY_PROG, type EbpfMap, type MapDefinition, type ValueRow } from './contract.js';
-import { checkBytes, entryError, refuseFlags, refuseFrozen } from './map-errors.js';
+import { checkBytes, entryError, refuseFlags, refuseReading, refuseWriting } from './map-errors.js';
 
 /**
  * A map whose values lie in program memory, entry after entry, with a value for each CPU where its type says so:
  *
  *     | entry 0: value of CPU 0, value of CPU 1, ... | entry 1: ... |
  *
- * What keys belong to which entry is for the types to know. Keys are bytes in an array: the arena's, or one of control code.
+ * What keys belong to which entry is for the types to know. They get keys at multiples of 4 in the arena; others, and those of control code,
+ * are copied to the machine's scratch bytes before.
  */
 export abstract class StoredMap implements EbpfMap {
   readonly definition: MapDefinition;
   readonly handle: number;
   readonly row: ValueRow | undefined = undefined;
   protected readonly machine: Machine;
+  readonly #isPerCpu: boolean;
   /** Values of an entry: 1, or one for each CPU. */
   readonly #cpus: number;
   /** Bytes of a value, rounded up to 8. */
@@ -34,6 +37,7 @@ export abstract class StoredMap implements EbpfMap {
     this.machine = machine;
     this.handle = handle;
     this.definition = definition;
+    this.#isPerCpu = perCpu;
     this.#cpus = perCpu ? machine.cpus : 1;
     this.#stride = Math.ceil(definition.valueSize / 8) * 8;
     this.#values = machine.allocate(definition.maxEntries * this.#cpus * this.#stride);
@@ -41,32 +45,37 @@ export abstract class StoredMap implements EbpfMap {
   }
 
   /** The entry of a key, or -1. */
-  protected abstract find(bytes: Uint8Array, at: number): number;
+  protected abstract find(key: number): number;
   /** The entry of a key to write the value of, made where there was none; or a negative errno. */
-  protected abstract take(bytes: Uint8Array, at: number, flags: number): number;
+  protected abstract take(key: number, flags: number): number;
   /** Removes the entry of a key. Returns 0 or a negative errno. */
-  protected abstract remove(bytes: Uint8Array, at: number): number;
+  protected abstract remove(key: number): number;
   abstract nextEntry(entry: number): number;
   abstract copyKey(entry: number, to: number): void;
   /** The key of an entry that there is. */
   protected abstract keyOf(entry: number): Uint8Array;
 
   lookupAt(key: number): number {
-    const entry = this.find(this.machine.arena.u8, key);
+    const entry = this.find(this.alignedKey(key));
     return entry < 0 ? 0 : this.valueOf(entry);
   }
 
+  lookupOfCpuAt(key: number, cpu: number): number {
+    if (!this.#isPerCpu || cpu >= this.#cpus) return 0;
+    const entry = this.find(this.alignedKey(key));
+    return entry < 0 ? 0 : this.entryValues(entry) + cpu * this.#stride;
+  }
+
   updateAt(key: number, value: number, flags: number): number {
-    const { u8 } = this.machine.arena;
     if (this.#isReadOnly()) return -EINVAL;
-    const entry = this.take(u8, key, flags);
+    const entry = this.take(this.alignedKey(key), flags);
     if (entry < 0) return entry;
-    u8.copyWithin(this.valueOf(entry), value, value + this.definition.valueSize);
+    copyBytes(this.machine.arena.u8, this.valueOf(entry), value, this.definition.valueSize);
     return 0;
   }
 
   deleteAt(key: number): number {
-    return this.#isReadOnly() ? -EINVAL : this.remove(this.machine.arena.u8, key);
+    return this.#isReadOnly() ? -EINVAL : this.remove(this.alignedKey(key));
   }
 
   valueOf(entry: number): number {
@@ -77,7 +86,8 @@ export abstract class StoredMap implements EbpfMap {
 
   lookup(key: Uint8Array): Uint8Array | undefined {
     checkBytes(this.definition, 'key', key, this.definition.keySize);
-    const entry = this.find(key, 0);
+    refuseReading(this.definition);
+    const entry = this.find(this.placeKey(key));
     return entry < 0 ? undefined : this.#contents(entry);
   }
 
@@ -85,8 +95,8 @@ export abstract class StoredMap implements EbpfMap {
     checkBytes(this.definition, 'key', key, this.definition.keySize);
     checkBytes(this.definition, 'value', value, this.#contentBytes);
     refuseFlags(flags);
-    refuseFrozen(this.definition);
-    const entry = this.take(key, 0, flags);
+    refuseWriting(this.definition);
+    const entry = this.take(this.placeKey(key), flags);
     if (entry < 0) throw entryError(this.definition, -entry);
     this.machine.arena.u8.set(value, this.entryValues(entry));
   }
@@ -97,8 +107,8 @@ export abstract class StoredMap implements EbpfMap {
 
   delete(key: Uint8Array): boolean {
     checkBytes(this.definition, 'key', key, this.definition.keySize);
-    refuseFrozen(this.definition);
-    const result = this.remove(key, 0);
+    refuseWriting(this.definition);
+    const result = this.remove(this.placeKey(key));
     if (result === -EINVAL) {
       throw new PacketError(
         'MAP_UNSUPPORTED',
@@ -110,6 +120,7 @@ export abstract class StoredMap implements EbpfMap {
   }
 
   *entries(): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
+    refuseReading(this.definition);
     for (let entry = this.nextEntry(-1); entry >= 0; entry = this.nextEntry(entry)) {
       yield [this.keyOf(entry), this.#contents(entry)];
     }
@@ -120,6 +131,21 @@ export abstract class StoredMap implements EbpfMap {
     this.machine.free(this.#values);
   }
 
+  /** Arena offset of a key, a multiple of 4. */
+  protected alignedKey(key: number): number {
+    if ((key & 3) === 0) return key;
+    const { arena, scratch } = this.machine;
+    copyBytes(arena.u8, scratch, key, this.definition.keySize);
+    return scratch;
+  }
+
+  /** Copies a key of control code to the arena. Returns where it is. */
+  protected placeKey(key: Uint8Array): number {
+    const { arena, scratch } = this.machine;
+    arena.u8.set(key, scratch);
+    return scratch;
+  }
+
   /** Arena offset of the first value of an entry. */
   protected entryValues(entry: number): number {
     return this.#values.offset + entry * this.#cpus * this.#stride;
@@ -127,8 +153,7 @@ export abstract class StoredMap implements EbpfMap {
 
   /** Makes all values of an entry zero: those of other CPUs, too, when a program adds it. */
   protected clear(entry: number): void {
-    const first = this.entryValues(entry);
-    this.machine.arena.u8.fill(0, first, first + this.#cpus * this.#stride);
+    clearBytes(this.machine.arena.u8, this.entryValues(entry), this.#cpus * this.#stride);
   }
 
   /** Where the values are a row. */
@@ -146,6 +171,3 @@ export abstract class StoredMap implements EbpfMap {
     return this.definition.frozen === true || (this.definition.flags & BPF_F_RDONLY_PROG) !== 0;
   }
 }
-
-/** What `take` returns when there is no room. */
-export const FULL = -E2BIG;

@@ -1,19 +1,7 @@
-import type { MapDefinition, MapType } from '../../ebpf/maps/contract.js';
+import { BPF_F_RDONLY, BPF_F_WRONLY, type MapDefinition, type MapType } from '../../ebpf/maps/contract.js';
 import { entryError } from '../../ebpf/maps/map-errors.js';
 import type { PacketError } from '../../errors.js';
-import {
-  BPF_F_RDONLY,
-  BPF_F_WRONLY,
-  E2BIG,
-  EBADF,
-  EEXIST,
-  EINVAL,
-  ENODEV,
-  ENOENT,
-  ENOTSUPP,
-  EOPNOTSUPP,
-  EPERM,
-} from '../constants.js';
+import { E2BIG, EBADF, EEXIST, EINVAL, ENODEV, ENOENT, ENOSPC, ENOTSUPP, EOPNOTSUPP, EPERM } from '../constants.js';
 import type { Meaning, Meanings } from '../system-call-error.js';
 import { bpfError } from './bpf-error.js';
 
@@ -33,7 +21,8 @@ const NAMED: Readonly<Partial<Record<MapType, string>>> = {
 /** What control code is told when the kernel refuses to set an entry. @param errno positive */
 export function updateError(definition: MapDefinition, errno: number): PacketError {
   const { name, type, flags } = definition;
-  const isEntry = errno === E2BIG || errno === EEXIST || errno === ENOENT || (errno === EINVAL && type === 'lpm_trie');
+  const isOfTrie = type === 'lpm_trie' && (errno === EINVAL || errno === ENOSPC);
+  const isEntry = errno === E2BIG || errno === EEXIST || errno === ENOENT || isOfTrie;
   if (isEntry) return entryError(definition, errno);
   const entry = NAMED[type];
   const wrong: Meaning =
