@@ -22,6 +22,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'say what stands in the way of packet sockets, and the command that helps',
     load: async () => (await import('./doctor.js')).doctor,
   },
+  filter: {
+    summary: "tcpdump's filter expressions: what they are compiled to, and which packets of a capture they accept",
+    load: async () => (await import('./filter.js')).filter,
+  },
   xdp: {
     summary: 'XDP programs: run one over a capture and see what becomes of each packet, and why; disassemble; attach',
     load: async () => (await import('./xdp.js')).xdp,
@@ -76,7 +80,7 @@ function complain(error: unknown): number {
   }
   process.stderr.write(`tp4: ${error.message}\n`);
   process.stderr.write(`     ${error.remedy}\n`);
-  return error.code === 'INVALID_OPTION' ? USAGE : FAILED;
+  return error.code === 'INVALID_OPTION' || error.code === 'FILTER_SYNTAX' ? USAGE : FAILED;
 }
 
 // Whoever reads our output may stop reading (`tp4 ... | head`): that is no error.
