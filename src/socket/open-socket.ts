@@ -53,7 +53,10 @@ export interface OpenSocketOptions {
   readonly buffer?: PacketBuffer | PacketBufferOptions;
   /** Descriptors (V2: frames) of each ring, a power of two from 8 to 65536; default 1024. */
   readonly ring?: number;
-  /** V3: bytes of a block, a power of two; default 256 KiB. As many blocks as hold `ring` frames. */
+  /**
+   * V3: bytes of a block, a power of two. As many blocks as hold `ring` frames. By default there are 16 of up to 128 KiB: blocks are handed
+   * over after `retireMilliseconds` however little is in them, so that a program may pause for 16 of those.
+   */
   readonly blockSize?: number;
   /** V3: milliseconds after which a block that is not full is handed over; default 1. */
   readonly retireMilliseconds?: number;
@@ -131,7 +134,10 @@ export function isExclusive(mode: Mode): boolean {
 }
 
 const DEFAULT_RING = 1024;
-const DEFAULT_BLOCK_BYTES = 256 * 1024;
+/** Blocks of a V3 ring: four that are handed over after 1 ms each lose packets of a trickle when the program pauses for 5 ms. */
+const DEFAULT_BLOCKS = 16;
+/** Largest block by default: any packet that GRO puts together fits. */
+const LARGEST_DEFAULT_BLOCK_BYTES = 128 * 1024;
 const DEFAULT_RETIRE_MILLISECONDS = 1;
 
 /**
@@ -455,7 +461,13 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
   const { headroom } = buffer;
   if (version === 'v2')
     return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize), headroom };
-  const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? DEFAULT_BLOCK_BYTES, 4096, 2 ** 26);
+  const defaultBlockSize = Math.min((ring * frameSize) / DEFAULT_BLOCKS, LARGEST_DEFAULT_BLOCK_BYTES);
+  const blockSize = checkPowerOfTwo(
+    'blockSize',
+    options.blockSize ?? Math.max(defaultBlockSize, frameSize, 4096),
+    4096,
+    2 ** 26,
+  );
   if (frameSize > blockSize) {
     throw new PacketError('INVALID_OPTION', `ringFrameSize: ${frameSize} is more than blockSize ${blockSize}`, {
       remedy: 'use larger blocks or smaller frames',
