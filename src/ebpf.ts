@@ -120,5 +120,9 @@ export { RoutingTable } from './ebpf/routing/routing-table.js';
 export { checkStructure, MOST_SLOTS } from './ebpf/structure.js';
 export { type AssemblyOptions, assemble, assembleInstructions } from './ebpf/text/assemble.js';
 export { type DisassemblyOptions, disassemble } from './ebpf/text/disassemble.js';
+// Whether they may run
+export { type AccessFact, MOST_FOLLOWED, type Verification, type VerifyOptions } from './ebpf/verifier/contract.js';
+export type { PointerKind } from './ebpf/verifier/value.js';
+export { verify } from './ebpf/verifier/verify.js';
 // What goes wrong
 export { type ErrorCode, type ErrorFacts, PacketError, type PacketErrorData } from './errors.js';

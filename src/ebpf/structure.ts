@@ -36,10 +36,11 @@ export function checkStructure(program: Program, helpers: HelperTable): void {
   }
   const starts = instructionStarts(program);
   checkSubprograms(program, starts);
+  const entries = new Set(subprograms.map(({ start }) => start));
   for (const subprogram of subprograms) {
     for (let slot = subprogram.start; slot < subprogram.end; slot++) {
       if (starts[slot] === 0) continue;
-      checkReferences(program, helpers, slot);
+      checkReferences(program, helpers, entries, slot);
       checkTarget(program, starts, subprogram, slot);
     }
     checkEnd(program, starts, subprogram);
@@ -87,11 +88,11 @@ function checkSubprograms(program: Program, starts: Uint8Array): void {
   if (expected !== starts.length) throw refusal(`slot ${expected} and what follows belong to no subprogram`);
 }
 
-function checkReferences(program: Program, helpers: HelperTable, slot: number): void {
+function checkReferences(program: Program, helpers: HelperTable, entries: ReadonlySet<number>, slot: number): void {
   const { opcode, source } = program.instructions[slot]!;
-  if (isWide(program.instructions[slot]!)) checkWide(program, slot);
+  if (isWide(program.instructions[slot]!)) checkWide(program, entries, slot);
   else if (opcode === (BPF_JMP | BPF_CALL)) {
-    if (source === BPF_PSEUDO_CALL) checkSubprogramStart(program, slot);
+    if (source === BPF_PSEUDO_CALL) checkSubprogramStart(program, entries, slot);
     else checkCalled(program, helpers, slot);
   }
 }
@@ -107,7 +108,7 @@ function checkCalled(program: Program, helpers: HelperTable, slot: number): void
   }
 }
 
-function checkWide(program: Program, slot: number): void {
+function checkWide(program: Program, entries: ReadonlySet<number>, slot: number): void {
   const { source, immediate } = program.instructions[slot]!;
   const upper = program.instructions[slot + 1]!.immediate;
   switch (source) {
@@ -122,13 +123,13 @@ function checkWide(program: Program, slot: number): void {
     default:
       throw refusalAt(program, slot, `immediates of kind ${source} are for Linux alone, or do not exist`);
   }
-  if (source === BPF_PSEUDO_FUNC) checkSubprogramStart(program, slot);
+  if (source === BPF_PSEUDO_FUNC) checkSubprogramStart(program, entries, slot);
   else if (program.maps[immediate] === undefined) throw refusalAt(program, slot, `the program has no map ${immediate}`);
 }
 
-function checkSubprogramStart(program: Program, slot: number): void {
+function checkSubprogramStart(program: Program, entries: ReadonlySet<number>, slot: number): void {
   const target = slot + 1 + program.instructions[slot]!.immediate;
-  if (program.subprograms.some(({ start }) => start === target)) return;
+  if (entries.has(target)) return;
   throw refusalAt(program, slot, `no subprogram starts at slot ${target}`);
 }
 

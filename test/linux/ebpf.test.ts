@@ -9,6 +9,10 @@ test('eBPF programs do the same in interpreter, compiler and Linux', { skip }, (
   runInside(new URL('inside/ebpf-engines.js', import.meta.url)),
 );
 
+test('the verifier refuses what Linux refuses, and accepts what Linux accepts', { skip }, () =>
+  runInside(new URL('inside/ebpf-verifier.js', import.meta.url)),
+);
+
 test('eBPF objects are read as libbpf, bpftool and Linux read them', { skip: skip || reasonToSkipObjects() }, () =>
   runInside(new URL('inside/ebpf-objects.js', import.meta.url)),
 );
