@@ -1,4 +1,4 @@
-import type { EmptyFrameSource, FrameSink, FrameSource, PacketArray } from '../packet-array/packet-array.js';
+import type { FrameSink, FrameSource, PacketArray, ReceiveEnd } from '../packet-array/packet-array.js';
 import type { FlowRule } from '../steering/rules.js';
 
 /** One end of a packet array: where frames come from and where they go. */
@@ -14,14 +14,23 @@ export interface ArrayEnd extends FrameSource, FrameSink {
 
 /** What the packet arrays of a queue pair are populated from and flushed to. */
 export interface QueueEnds {
-  readonly receive: ArrayEnd & EmptyFrameSource;
+  readonly receive: ArrayEnd & ReceiveEnd;
   readonly transmit: ArrayEnd;
 }
 
+/** What received packets meet where they would be flushed (K6): an XDP program. */
+export interface ReceiveHook {
+  /**
+   * Stands in for `end.flush(array, count)`: sees to the first `count` done entries, whole packets, and advances `array.start` past all of
+   * them. Each frame goes to where its packet goes, or back to `end`.
+   */
+  flush(queue: number, array: PacketArray, count: number, end: QueueEnds['receive']): void;
+}
+
 /**
- * A driver (K1): takes part in zero-copy through two device operations, `setEnds` and `transmit`. It knows packet arrays, never
- * ring formats; whether the ends of a queue's arrays are a user's rings or the kernel's page pool makes no difference to it
- * (F8: one code path).
+ * A driver (K1): takes part in zero-copy through two device operations, `setEnds` and `service`, and in XDP through one more. It knows
+ * packet arrays, never ring formats; whether the ends of a queue's arrays are a user's rings or the kernel's page pool makes no
+ * difference to it (F8: one code path).
  */
 export interface Driver {
   /** Interface name. */
@@ -53,6 +62,11 @@ export interface Driver {
    * @returns frames taken
    */
   service(queue: number, direction?: 'receive' | 'transmit'): number;
+  /**
+   * Device operation 3, for XDP (D1): has what all queues receive meet a hook, or with `undefined` none, from the next flush on. Arrays
+   * and what is on its way stay as they are.
+   */
+  setReceiveHook(hook: ReceiveHook | undefined): void;
   /** Lets the device work for up to `budget` packets each way: wire, DMA, interrupts. Returns packets moved. */
   advance(now: number, budget: number): number;
   /** Serves the queues that have raised an interrupt, up to `budget` packets each (NAPI). Returns packets handled. */

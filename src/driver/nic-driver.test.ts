@@ -17,6 +17,7 @@ const RING = 64;
 /** An end with frames of its own, that remembers what came to it. */
 class Frames implements ArrayEnd {
   readonly room = FRAME - 256;
+  readonly frameBytes = FRAME;
   readonly free: number[] = [];
   /** Packets flushed, put together from their frames. */
   readonly packets: Buffer[] = [];
@@ -70,6 +71,10 @@ class Frames implements ArrayEnd {
       this.free.push(array.address[array.start & array.mask]! & -FRAME);
       this.reclaimed++;
     }
+  }
+
+  recycle(frames: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.free.push(frames[i]! & -FRAME);
   }
 
   /** Puts a packet up for sending. */

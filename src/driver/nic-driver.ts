@@ -4,7 +4,7 @@ import type { QueuePair } from '../nic/queue-pair.js';
 import { noQueue, type SoftNic } from '../nic/soft-nic.js';
 import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
 import type { FlowRule } from '../steering/rules.js';
-import type { ArrayEnd, Driver, QueueEnds } from './contract.js';
+import type { ArrayEnd, Driver, QueueEnds, ReceiveHook } from './contract.js';
 
 const ENETDOWN = 100;
 
@@ -66,6 +66,7 @@ export class NicDriver implements Driver {
   readonly #i32: Int32Array;
   readonly #ordinary: OrdinaryEnds;
   readonly #queues: (DriverQueue | undefined)[];
+  #receiveHook: ReceiveHook | undefined;
   #polling: DriverQueue[] = [];
   #spare: DriverQueue[] = [];
 
@@ -128,6 +129,10 @@ export class NicDriver implements Driver {
     pair.room = receive.room;
     this.#refill(state);
     this.#nic.setMasked(pair, false);
+  }
+
+  setReceiveHook(hook: ReceiveHook | undefined): void {
+    this.#receiveHook = hook;
   }
 
   service(queue: number, direction?: 'receive' | 'transmit'): number {
@@ -213,7 +218,8 @@ export class NicDriver implements Driver {
     }
     if (whole === 0) return 0;
     received.current = (current + whole) | 0;
-    state.receiveEnd.flush(received, whole);
+    if (this.#receiveHook === undefined) state.receiveEnd.flush(received, whole);
+    else this.#receiveHook.flush(pair.index, received, whole, state.receiveEnd);
     return whole;
   }
 

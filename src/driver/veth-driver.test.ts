@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Arena } from '../arena/arena.js';
-import { CONTINUES, type EmptyFrameSource, ERROR_MASK, type PacketArray } from '../packet-array/packet-array.js';
+import { CONTINUES, ERROR_MASK, type PacketArray } from '../packet-array/packet-array.js';
 import type { ArrayEnd, QueueEnds } from './contract.js';
 import { VethDriver } from './veth-driver.js';
 
@@ -22,7 +22,7 @@ class FakeEnds implements QueueEnds {
   /** Empty frames that it gives out from now on. */
   supply = Number.POSITIVE_INFINITY;
   pulls = 0;
-  readonly receive: ArrayEnd & EmptyFrameSource;
+  readonly receive: QueueEnds['receive'];
   readonly transmit: ArrayEnd;
 
   constructor(arena: Arena, framePool?: object) {
@@ -39,6 +39,10 @@ class FakeEnds implements QueueEnds {
     this.receive = {
       ...pool,
       room: ROOM,
+      frameBytes: FRAME,
+      recycle: (frames, count) => {
+        for (let i = 0; i < count; i++) this.#frames.push((frames[i]! & -FRAME) + 256);
+      },
       populate: (array, limit) => {
         const count = Math.min(limit, array.room, this.#frames.length, this.supply);
         for (let i = 0; i < count; i++) array.add(this.#frames.pop()!, 0, 0, 0);

@@ -2,7 +2,7 @@ import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { CONTINUES, PacketArray } from '../packet-array/packet-array.js';
-import type { ArrayEnd, Driver, QueueEnds } from './contract.js';
+import type { ArrayEnd, Driver, QueueEnds, ReceiveHook } from './contract.js';
 import { VethTransfer } from './veth-transfer.js';
 
 const ENETDOWN = 100;
@@ -96,6 +96,7 @@ export class VethDriver implements Driver {
   readonly #keptClear = new Set<number>();
   /** The lowest queue that is not kept clear. */
   #common = 0;
+  #receiveHook: ReceiveHook | undefined;
   #peer: VethDriver | undefined;
   #up = true;
   #closed = false;
@@ -161,12 +162,16 @@ export class VethDriver implements Driver {
     const state = this.#open(queue);
     const { received, sent } = state;
     // What has arrived is delivered; the rest goes back to where it came from.
-    if (received.done > 0) state.receiveEnd.flush(received, received.done);
+    if (received.done > 0) this.#flush(state, received.done);
     this.#counters.transmitDropped += countPackets(sent, sent.outstanding);
     reclaim(state);
     const { receive, transmit } = ends ?? state.ordinary;
     state.receiveEnd = receive;
     state.transmitEnd = transmit;
+  }
+
+  setReceiveHook(hook: ReceiveHook | undefined): void {
+    this.#receiveHook = hook;
   }
 
   service(queue: number): number {
@@ -250,12 +255,19 @@ export class VethDriver implements Driver {
       const state = polling.shift();
       const { received } = state;
       const entries = wholePackets(received, budget);
-      if (entries > 0) state.receiveEnd.flush(received, entries);
+      if (entries > 0) this.#flush(state, entries);
       handled += entries;
       state.polled = received.done > 0;
       if (state.polled) polling.push(state);
     }
     return handled;
+  }
+
+  /** Flushes the first entries that have arrived on a queue. */
+  #flush(state: VethQueue, entries: number): void {
+    const { received, receiveEnd } = state;
+    if (this.#receiveHook === undefined) receiveEnd.flush(received, entries);
+    else this.#receiveHook.flush(state.index, received, entries, receiveEnd);
   }
 
   nextEvent(now: number): number {

@@ -45,6 +45,8 @@ export type Mode =
 export interface InterfaceInfo {
   /** What sockets name it by. */
   readonly name: string;
+  /** Its number in the kernel, by which maps of devices name it (ifindex); absent where it was not asked for. */
+  readonly index?: number;
   /** The driver's name: "veth", "igb", "softnic"; "" where Linux does not tell. */
   readonly driver: string;
   /** Number of queue pairs, or of the queues of the direction that has more. */

@@ -127,6 +127,18 @@ export interface EmptyFrameSource extends FrameSource {
   readonly room: number;
 }
 
+/** What packets are received into: empty frames come from it and filled ones go to it. */
+export interface ReceiveEnd extends EmptyFrameSource, FrameSink {
+  /** Bytes of a whole frame, a power of two; frames are aligned to it. Between its start and the packet is headroom. */
+  readonly frameBytes: number;
+  /**
+   * Takes frames back whose packets will not be flushed here (an XDP program has dropped them, say). They are the next to be populated.
+   *
+   * @param frames any arena offset within each; read during the call only
+   */
+  recycle(frames: Int32Array, count: number): void;
+}
+
 /** The end of a packet array that frames go to: a user's ring, the packet core, the page pool. */
 export interface FrameSink {
   /**

@@ -9,16 +9,23 @@ export class PacketList {
   readonly length: Int32Array;
   /** CONTINUES (as in packet arrays) or 0. */
   readonly flags: Int32Array;
+  /** Bytes of metadata in front of each part, where a program has put some (K6); empty in lists that never have any. */
+  readonly metadata: Int32Array;
   /** Entries in use. */
   count = 0;
   /** When they were received: seconds and nanoseconds of the kernel's clock. */
   seconds = 0;
   nanoseconds = 0;
 
-  constructor(readonly capacity: number) {
+  /** @param hasMetadata whether `metadata` says something: whoever adds entries then fills it in */
+  constructor(
+    readonly capacity: number,
+    readonly hasMetadata = false,
+  ) {
     this.address = new Int32Array(capacity);
     this.length = new Int32Array(capacity);
     this.flags = new Int32Array(capacity);
+    this.metadata = new Int32Array(hasMetadata ? capacity : 0);
   }
 
   /** The caller has checked that `count` is below `capacity`. */

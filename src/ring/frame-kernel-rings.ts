@@ -1,11 +1,11 @@
 import type { Routines } from '../arena/routines/routines.js';
 import {
   CONTINUES,
-  type EmptyFrameSource,
   type FrameSink,
   type FrameSource,
   MOST_PARTS,
   PacketArray,
+  type ReceiveEnd,
 } from '../packet-array/packet-array.js';
 import type { PacketList } from '../packet-array/packet-list.js';
 import type { KernelRingCounters, KernelRings } from './kernel-rings.js';
@@ -13,7 +13,7 @@ import type { KernelRingCounters, KernelRings } from './kernel-rings.js';
 /** Frames populated at a time for a copying delivery. */
 const DELIVERY_FRAMES = 256;
 /** Copies listed at a time: a packet of several parts needs more copies than frames. */
-const COPIES = DELIVERY_FRAMES + 2 * MOST_PARTS;
+const COPIES = DELIVERY_FRAMES + 2 * MOST_PARTS + 1;
 /** Arena bytes that the copying deliveries of one kernel need for their copy list. */
 export const COPY_LIST_BYTES = COPIES * 12;
 
@@ -30,7 +30,7 @@ export interface CopyMeans {
  * a zero-copy driver uses (F8).
  */
 export abstract class FrameKernelRings implements KernelRings {
-  abstract readonly receive: (EmptyFrameSource & FrameSink) | undefined;
+  abstract readonly receive: ReceiveEnd | undefined;
   abstract readonly transmit: (FrameSource & FrameSink & { largestPacket: number }) | undefined;
   readonly #means: CopyMeans;
   readonly #mostParts: number;
@@ -79,7 +79,7 @@ export abstract class FrameKernelRings implements KernelRings {
 
   /** Copies as many packets as frames and copy list allow; returns the entry after the last one dealt with. */
   #deliverRound(packets: PacketList, from: number, array: PacketArray, room: number): number {
-    const { address, length, flags, count } = packets;
+    const { address, length, flags, metadata, hasMetadata, count } = packets;
     const { i32, routines, copyList } = this.#means;
     let list = copyList >> 2;
     const listEnd = list + 3 * DELIVERY_FRAMES;
@@ -88,9 +88,10 @@ export abstract class FrameKernelRings implements KernelRings {
       const at = array.current & array.mask;
       const bytes = length[next]!;
       if ((flags[next]! & CONTINUES) === 0 && bytes <= room) {
-        i32[list] = address[next]!;
-        i32[list + 1] = array.address[at]!;
-        i32[list + 2] = bytes;
+        const before = hasMetadata ? metadata[next]! : 0;
+        i32[list] = address[next]! - before;
+        i32[list + 1] = array.address[at]! - before;
+        i32[list + 2] = bytes + before;
         list += 3;
         array.length[at] = bytes;
         array.flags[at] = 0;
@@ -128,6 +129,13 @@ export abstract class FrameKernelRings implements KernelRings {
   ): number {
     const { address, length } = packets;
     const { i32 } = this.#means;
+    const before = packets.hasMetadata ? packets.metadata[from]! : 0;
+    if (before > 0) {
+      i32[list] = address[from]! - before;
+      i32[list + 1] = array.address[array.current & array.mask]! - before;
+      i32[list + 2] = before;
+      list += 3;
+    }
     let part = from;
     let partUsed = 0;
     let rest = total;

@@ -1,4 +1,4 @@
-import type { EmptyFrameSource, FrameSink, FrameSource } from '../packet-array/packet-array.js';
+import type { FrameSink, FrameSource, ReceiveEnd } from '../packet-array/packet-array.js';
 import type { PacketList } from '../packet-array/packet-list.js';
 
 /**
@@ -14,7 +14,7 @@ export const MOST_REFUSED = 256;
  */
 export interface KernelRings {
   /** V4, XDP: where empty receive frames come from and filled ones go to, in place. V2 and V3 have no frames. */
-  readonly receive: (EmptyFrameSource & FrameSink) | undefined;
+  readonly receive: ReceiveEnd | undefined;
   /** Where packets to send come from, validated, and go back to with their error; undefined without such a ring. */
   readonly transmit: (FrameSource & FrameSink) | undefined;
   /** Longest packet in bytes that may be sent; set when the socket is bound. Longer ones are invalid. */

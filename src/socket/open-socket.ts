@@ -286,7 +286,7 @@ function objection(
       remedy: `modes there: ${info.modes.join(', ')}`,
     });
   }
-  if (VERSIONS[mode] !== 'xdp') refuseRedirected(receive, `a socket in mode ${mode}`);
+  if (VERSIONS[mode] !== 'xdp' && mode !== 'v4-zc') refuseRedirected(receive, `a socket in mode ${mode}`);
   if (exclusive === undefined || exclusive === isExclusive(mode)) return undefined;
   const what = exclusive
     ? 'the ordinary stack would see the packets, too'

@@ -1,7 +1,7 @@
 import type { Driver } from '../driver/contract.js';
 import { NO_END } from '../driver/no-end.js';
 import { PacketError } from '../errors.js';
-import type { Direction, DropPlace, MemoryRegistration } from '../kernel/contract.js';
+import type { Direction, DropPlace, MemoryRegistration, Mode } from '../kernel/contract.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { MOST_PARTS } from '../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
@@ -12,10 +12,15 @@ import { CopyTransmitter } from './copy-transmitter.js';
 import type { Device } from './device.js';
 import { OwnDrops } from './own-drops.js';
 import { Listener } from './packet-core.js';
-import type { CheckedBindRequest } from './requests.js';
+import { ProgramFeed } from './programs/program-feed.js';
+import { RedirectedEnd } from './programs/redirected-end.js';
+import type { RedirectSocket } from './programs/redirections.js';
+import { SoftMap } from './programs/soft-map.js';
+import type { CheckedBindRequest, WantedPackets } from './requests.js';
 
 /** How a bound socket's rings hang on a device. */
 export interface Attachment {
+  readonly mode: Mode;
   readonly queue: number | undefined;
   /**
    * Zero-copy: the driver, whose `service` for the queue is all that `service` does here. Sockets call it themselves: with thousands
@@ -26,7 +31,9 @@ export interface Attachment {
   service(direction?: Direction): number;
   /** Whether there is something for `service`. */
   posted(): boolean;
-  steer(receive: SteeredPackets): void;
+  steer(receive: WantedPackets): void;
+  /** What redirections find, while the socket is in a map of sockets. */
+  redirectSocket(): RedirectSocket | undefined;
   /** Drops that the attachment knows of and the rings do not. */
   drops(): Partial<Record<DropPlace, number>>;
   detach(): void;
@@ -35,13 +42,16 @@ export interface Attachment {
 /**
  * Zero-copy: the rings become the ends of a queue pair's packet arrays (S4, K1).
  *
- * @throws PacketError NO_DRIVER_ZEROCOPY, NO_QUEUE, QUEUE_BUSY, QUEUE_SHARED, FRAME_TOO_SMALL, RULES_UNSUPPORTED
+ * @param socket its number in the kernel
+ * @throws PacketError NO_DRIVER_ZEROCOPY, NO_QUEUE, QUEUE_BUSY, QUEUE_SHARED, FRAME_TOO_SMALL, RULES_UNSUPPORTED, INTERFACE_BUSY, MAP_FULL,
+ *   MODE_UNSUPPORTED
  */
 export function attachZeroCopy(
   device: Device,
   rings: KernelRings,
   request: CheckedBindRequest,
   memory: MemoryRegistration | undefined,
+  socket: number,
 ): Attachment {
   const { driver } = device;
   if (!driver.zeroCopy || memory === undefined) {
@@ -75,30 +85,54 @@ export function attachZeroCopy(
     );
   }
   checkRoom(device, rings, request, memory);
+  const { receive } = request;
+  if (receive instanceof SoftMap && device.programs.attached.has('generic')) throw behindGeneric(request.mode);
   const steering = new ZeroCopySteering(device, queue);
-  if (rings.receive !== undefined) steering.steer(request.receive);
-  // A sender leaves receiving as it was: ordinary, where packets are spread to the queue.
-  const otherwise = steering.spread ? device.ordinaryEnds(queue, false).receive : NO_END;
+  const feed = new ProgramFeed(device, socket, queue);
+  const redirected =
+    receive instanceof SoftMap && rings.receive ? new RedirectedEnd(rings.receive, device, queue) : undefined;
+  if (rings.receive !== undefined) feed.steer(receive);
   try {
-    driver.setEnds(queue, { receive: rings.receive ?? otherwise, transmit: rings.transmit ?? NO_END });
+    if (rings.receive !== undefined) steering.steer(steeredTo(receive));
+    // A sender leaves receiving as it was: ordinary, where packets are spread to the queue.
+    const otherwise = steering.spread ? device.ordinaryEnds(queue, false).receive : NO_END;
+    driver.setEnds(queue, {
+      receive: redirected ?? rings.receive ?? otherwise,
+      transmit: rings.transmit ?? NO_END,
+    });
   } catch (error) {
+    feed.end();
     steering.undo();
     throw error;
   }
-  const own = new OwnDrops(device, queue, true, request.receive);
+  const own = new OwnDrops(device, queue, true, ownPackets(receive));
   device.zeroCopyQueues.add(queue);
   if (rings.receive !== undefined) device.zeroCopyReceivers.add(queue);
+  const found = { device, queue, rings, inPlace: rings.receive };
+  let current = receive;
   return {
+    mode: request.mode,
     queue,
     driver,
     service: (direction) => driver.service(queue, direction),
     posted: () => rings.transmitPosted() || rings.receivePosted(),
-    steer(receive) {
-      steering.steer(receive);
-      own.steer(receive);
+    redirectSocket: () => (feed.redirected ? found : undefined),
+    steer(wanted) {
+      if (redirected === undefined && wanted instanceof SoftMap) throw notRedirected(request.mode);
+      feed.steer(wanted);
+      try {
+        steering.steer(steeredTo(wanted));
+      } catch (error) {
+        feed.steer(current);
+        throw error;
+      }
+      current = wanted;
+      if (redirected !== undefined) redirected.passesToStack = wanted === 'none' || wanted instanceof SoftMap;
+      own.steer(ownPackets(wanted));
     },
     drops: () => own.take(),
     detach() {
+      feed.end();
       steering.undo();
       // A queue that only rules had reached brings nothing any more: it needs no frames of the page pool.
       driver.setEnds(queue, steering.wasSpread ? undefined : { receive: NO_END, transmit: NO_END });
@@ -106,6 +140,33 @@ export function attachZeroCopy(
       device.zeroCopyReceivers.delete(queue);
     },
   };
+}
+
+/** What must reach a socket's queue: with a map of sockets everything that may, since the program decides. */
+function steeredTo(receive: WantedPackets): SteeredPackets {
+  return receive instanceof SoftMap ? 'all' : receive;
+}
+
+/** Which losses are a socket's own: nobody knows what a program would have given it. */
+function ownPackets(receive: WantedPackets): SteeredPackets {
+  return receive instanceof SoftMap ? 'none' : receive;
+}
+
+/** A generic program redirects copies, and the device has all free frames of a socket that it receives for in place. */
+function behindGeneric(mode: Mode): PacketError {
+  return new PacketError(
+    'MODE_UNSUPPORTED',
+    `${mode}: the program of the map is attached generically, behind the driver`,
+    {
+      remedy: "attach it with hook: 'native', or open the socket in mode 'xdp-copy'",
+    },
+  );
+}
+
+function notRedirected(mode: Mode): PacketError {
+  return new PacketError('WRONG_STATE', `receive: a socket in mode ${mode} that was bound without a map of sockets`, {
+    remedy: 'open it with receive: { xskmap }; it can then be steered to rules and back',
+  });
 }
 
 /** Whether the device's packets fit the frames that they are received into. @throws PacketError FRAME_TOO_SMALL */
@@ -204,13 +265,15 @@ class ZeroCopySteering {
  * Copy mode: the packet core delivers copies, a transmitter copies what is to be sent (Q2).
  *
  * @param memory the packet buffer of V4 and AF_XDP; V2 and V3 have none, and cut what does not fit their rings
- * @throws PacketError NO_QUEUE, QUEUE_BUSY, FRAME_TOO_SMALL, FLOW_TABLE_FULL
+ * @param socket its number in the kernel
+ * @throws PacketError NO_QUEUE, QUEUE_BUSY, FRAME_TOO_SMALL, FLOW_TABLE_FULL, INTERFACE_BUSY, MAP_FULL
  */
 export function attachCopying(
   device: Device,
   rings: KernelRings,
   request: CheckedBindRequest,
   memory: MemoryRegistration | undefined,
+  socket: number,
 ): Attachment {
   const { driver, core } = device;
   const exclusive = request.mode === 'xdp-copy';
@@ -228,8 +291,18 @@ export function attachCopying(
   }
   if (memory !== undefined) checkRoom(device, rings, request, memory);
   const listener = new Listener(rings, queue ?? -1, exclusive);
-  core.add(listener, request.receive);
-  const own = exclusive ? new OwnDrops(device, queue!, false, request.receive) : undefined;
+  const { receive } = request;
+  const feed = exclusive ? new ProgramFeed(device, socket, queue!) : undefined;
+  feed?.steer(receive);
+  try {
+    core.add(listener, ownPackets(receive));
+  } catch (error) {
+    feed?.end();
+    throw error;
+  }
+  const own = exclusive ? new OwnDrops(device, queue!, false, ownPackets(receive)) : undefined;
+  const found = { device, queue: queue ?? 0, rings, inPlace: undefined };
+  let current = receive;
   const transmitter =
     rings.transmit &&
     new CopyTransmitter(
@@ -241,15 +314,25 @@ export function attachCopying(
       driver.mtu + LINK_OVERHEAD_BYTES,
     );
   return {
+    mode: request.mode,
     queue,
     service: () => transmitter?.service() ?? 0,
     posted: () => rings.transmitPosted(),
-    steer(receive) {
-      core.steer(listener, receive);
-      own?.steer(receive);
+    redirectSocket: () => (feed?.redirected ? found : undefined),
+    steer(wanted) {
+      feed?.steer(wanted);
+      try {
+        core.steer(listener, ownPackets(wanted));
+      } catch (error) {
+        feed?.steer(current);
+        throw error;
+      }
+      current = wanted;
+      own?.steer(ownPackets(wanted));
     },
     drops: () => own?.take() ?? {},
     detach() {
+      feed?.end();
       core.remove(listener);
       transmitter?.close();
     },

@@ -52,7 +52,7 @@ export class CopyTransmitter implements FrameOwner {
       parts++;
       while (rest > 0) {
         if (page !== 0 && filled === PAGE_ROOM) {
-          queue.push(page + PAGE_DATA_OFFSET, filled, CONTINUES, undefined, 0);
+          queue.push(page + PAGE_DATA_OFFSET, filled, CONTINUES);
           page = 0;
         }
         if (page === 0) {

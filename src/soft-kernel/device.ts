@@ -1,9 +1,10 @@
 import type { Driver, QueueEnds } from '../driver/contract.js';
 import { NO_END } from '../driver/no-end.js';
 import type { CopyMeans } from '../ring/frame-kernel-rings.js';
-import type { Wire } from '../wire/options.js';
+import { type Wire, wireStatistics } from '../wire/options.js';
 import { PacketCore } from './packet-core.js';
-import { PAGE_ROOM, type PagePool } from './page-pool.js';
+import { PAGE_FRAME_BYTES, PAGE_ROOM, type PagePool } from './page-pool.js';
+import { DevicePrograms } from './programs/device-programs.js';
 import { TransmitQueue } from './transmit-queue.js';
 
 /** Page-pool frames that an ordinary receive queue holds at most, however long its ring. */
@@ -20,9 +21,12 @@ export class Device {
   readonly zeroCopyReceivers = new Set<number>();
   /** Copied packets wait here for the driver's ordinary transmit queue. */
   readonly transmitQueue: TransmitQueue;
+  /** Packets that were to go to the stack from frames of an application, and found no page-pool frames. */
+  lostForStack = 0;
   readonly #ends = new Map<number, QueueEnds>();
   #driver: Driver | undefined;
   #wire: Wire | undefined;
+  #programs: DevicePrograms | undefined;
 
   constructor(
     /** Number of the interface, from 1 on. */
@@ -33,6 +37,22 @@ export class Device {
   ) {
     this.core = new PacketCore(u8, pool);
     this.transmitQueue = new TransmitQueue(pool, TRANSMIT_QUEUE_ENTRIES);
+  }
+
+  /** What it knows of programs of users. */
+  get programs(): DevicePrograms {
+    this.#programs ??= new DevicePrograms(this.driver.name);
+    return this.#programs;
+  }
+
+  /** Counters of driver, wire and programs, in the manner of `ethtool -S`. */
+  statistics(): Record<string, number> {
+    return {
+      ...this.driver.statistics(),
+      ...(this.#wire && wireStatistics(this.#wire)),
+      ...this.#programs?.statistics(),
+      ...(this.lostForStack > 0 && { rx_stack_no_frame: this.lostForStack }),
+    };
   }
 
   get driver(): Driver {
@@ -57,9 +77,11 @@ export class Device {
       ends = {
         receive: {
           room: PAGE_ROOM,
+          frameBytes: PAGE_FRAME_BYTES,
           framePool: pool,
           populate: (array, limit) => pool.populate(array, Math.min(limit, ORDINARY_FRAMES - array.outstanding)),
           flush: (array, count) => core.flush(queue, array, count),
+          recycle: (frames, count) => pool.recycle(frames, count),
           reclaim: (array) => pool.reclaim(array, array.end),
         },
         transmit: sends ? this.transmitQueue : NO_END,

@@ -1,3 +1,4 @@
+import type { QueueEnds, ReceiveHook } from '../driver/contract.js';
 import { PacketError } from '../errors.js';
 import {
   createFlowKey,
@@ -18,7 +19,7 @@ import { isFiltered } from '../steering/filtered.js';
 import { FlowTable } from '../steering/flow-table.js';
 import type { SteeredPackets } from '../steering/rules.js';
 import { FilteredListeners } from './filtered-listeners.js';
-import type { PagePool } from './page-pool.js';
+import { PAGE_FRAME_BYTES, PAGE_ROOM, type PagePool } from './page-pool.js';
 
 /** Packets gathered for one rule-matching socket before they are copied to it. */
 const GATHER = 128;
@@ -106,6 +107,9 @@ export class PacketCore {
   readonly #gathering: Listener[] = [];
   /** Lists for gathering; last in, first out, so that few are in use and in the cache, however many listeners there are. */
   readonly #spareLists: PacketList[] = [];
+  #program: ReceiveHook | undefined;
+  /** By queue: where packets go that the program passes on. */
+  readonly #endsBehind = new Map<number, QueueEnds['receive']>();
   /** The time that delivered packets are stamped with. */
   #seconds = 0;
   #nanoseconds = 0;
@@ -195,8 +199,36 @@ export class PacketCore {
     if (this.#takers.get(listener.queue) === listener) this.#takers.delete(listener.queue);
   }
 
-  /** The sink of an ordinary queue: delivers the first `count` done entries, takes the frames back. */
+  /** Has packets meet a program first (the hook `generic`), or with `undefined` none. */
+  setProgram(program: ReceiveHook | undefined): void {
+    this.#program = program;
+  }
+
+  /** The sink of an ordinary queue: sees to the first `count` done entries, takes the frames back. */
   flush(queue: number, array: PacketArray, count: number): void {
+    if (this.#program === undefined) this.deliver(queue, array, count);
+    else this.#program.flush(queue, array, count, this.#endBehindProgram(queue));
+  }
+
+  #endBehindProgram(queue: number): QueueEnds['receive'] {
+    let end = this.#endsBehind.get(queue);
+    if (end === undefined) {
+      const { pool } = this;
+      end = {
+        room: PAGE_ROOM,
+        frameBytes: PAGE_FRAME_BYTES,
+        framePool: pool,
+        populate: (array, limit) => pool.populate(array, limit),
+        flush: (array, count) => this.deliver(queue, array, count),
+        recycle: (frames, count) => pool.recycle(frames, count),
+      };
+      this.#endsBehind.set(queue, end);
+    }
+    return end;
+  }
+
+  /** The same past any program. */
+  deliver(queue: number, array: PacketArray, count: number): void {
     const end = (array.start + count) | 0;
     const taker = this.#takers.get(queue);
     const filters = this.#tapFilters.size + this.#takerFilters.size;
@@ -218,6 +250,11 @@ export class PacketCore {
 
   #startList(list: PacketList): PacketList {
     list.count = 0;
+    return this.stamp(list);
+  }
+
+  /** Sets the time of reception of a list that is delivered past the core. */
+  stamp(list: PacketList): PacketList {
     list.seconds = this.#seconds;
     list.nanoseconds = this.#nanoseconds;
     return list;

@@ -56,6 +56,11 @@ export class PagePool {
     return wanted;
   }
 
+  /** Takes frames back; of each any address will do. */
+  recycle(frames: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.give(frames[i]!);
+  }
+
   /** Takes the frames of the entries start..end-1 back and advances `start`. */
   reclaim(array: PacketArray, end: number): void {
     for (; array.start !== end; array.start = (array.start + 1) | 0)

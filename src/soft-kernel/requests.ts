@@ -1,14 +1,18 @@
+import type { MapContents } from '../ebpf/maps/contract.js';
 import { checkInteger, PacketError } from '../errors.js';
-import type { BindRequest, MemoryRegistration, PacketVersion, RingRequest } from '../kernel/contract.js';
+import type { BindRequest, MemoryRegistration, Mode, PacketVersion, RingRequest } from '../kernel/contract.js';
 import { checkReceive, compileRule } from '../steering/compile-rules.js';
-import { refuseRedirected } from '../steering/redirected.js';
+import { checkRedirected, isRedirected, refuseRedirected } from '../steering/redirected.js';
 import type { FlowRule, Receive, SteeredPackets } from '../steering/rules.js';
+import type { SoftMap } from './programs/soft-map.js';
 
 // What applications ask for is copied and checked here, at the border, and trusted behind it. Types say nothing: whoever calls may
 // be plain JavaScript, or mean harm.
 
 /** Tuples that the rules of one call may come to: compiling one takes some 10 µs, during which no packet moves. */
 const MOST_TUPLES = 65536;
+/** Modes whose sockets can be in a map of sockets. */
+const REDIRECTED_MODES: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'v4-zc'];
 /** An hour. */
 const LONGEST_RETIRE_MILLISECONDS = 3_600_000;
 
@@ -69,9 +73,15 @@ export function checkRingRequest(given: RingRequest): RingRequest {
   return request;
 }
 
+/** What a socket is to receive, checked; a map of sockets is that of the user's program. */
+export type WantedPackets = SteeredPackets | SoftMap;
+
+/** Checks that a map is one of the kernel's. @throws PacketError INVALID_OPTION */
+export type ExpectMap = (map: MapContents, what: string) => SoftMap;
+
 /** A request that has been checked. */
-export interface CheckedBindRequest extends BindRequest {
-  readonly receive: SteeredPackets;
+export interface CheckedBindRequest extends Omit<BindRequest, 'receive'> {
+  readonly receive: WantedPackets;
 }
 
 /**
@@ -79,25 +89,30 @@ export interface CheckedBindRequest extends BindRequest {
  *
  * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED
  */
-export function checkBindRequest(given: BindRequest): CheckedBindRequest {
-  const request = copyArgument('bind request', given);
+export function checkBindRequest(given: BindRequest, expectMap: ExpectMap): CheckedBindRequest {
+  expectObject('bind request', given);
+  const receive = checkSteerRequest(given.receive, given.mode, expectMap);
+  const request = copyArgument('bind request', { ...given, receive: 'none' as const });
   if (request.fanout !== undefined) {
     throw new PacketError('MODE_UNSUPPORTED', 'fanout: the soft kernel has no groups of sockets', {
       remedy: 'a socket for each queue (queue: 0, 1, ...), or rules that divide the packets',
     });
   }
   if (request.queue !== undefined) checkInteger('queue', request.queue, 0, 65535);
-  return { ...request, receive: checkRules(request.receive), segments: request.segments === true };
+  return { ...request, receive, segments: request.segments === true };
 }
 
 /** The same for what a bound socket is to receive from now on. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
-export function checkSteerRequest(given: Receive): SteeredPackets {
+export function checkSteerRequest(given: Receive, mode: Mode, expectMap: ExpectMap): WantedPackets {
+  if (isRedirected(given)) {
+    if (!REDIRECTED_MODES.includes(mode)) refuseRedirected(given, `a socket in mode ${mode}`);
+    return expectMap(checkRedirected(given, 'receive').xskmap, 'receive.xskmap');
+  }
   return checkRules(typeof given === 'string' ? given : copyArgument('receive', given));
 }
 
 /** Checks rule by rule, so that a list that asks for too much does not first use up time and memory. */
-function checkRules(given: Receive): SteeredPackets {
-  const receive = refuseRedirected(given, 'a socket of the soft kernel');
+function checkRules(receive: SteeredPackets): SteeredPackets {
   if (!Array.isArray(receive) || receive.length === 0) return checkReceive(receive) as SteeredPackets;
   const rules: readonly FlowRule[] = receive;
   let tuples = 0;

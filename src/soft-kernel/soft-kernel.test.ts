@@ -43,6 +43,7 @@ test('a NIC is described as it was asked for', async () => {
   assert.deepEqual(info, {
     name: 'soft0',
     driver: 'softnic',
+    index: 1,
     queues: 4,
     mtu: 9000,
     up: true,

@@ -1,6 +1,10 @@
 import { Arena, type Region } from '../arena/arena.js';
 import { NicDriver } from '../driver/nic-driver.js';
-import { PacketError } from '../errors.js';
+import { compiler } from '../ebpf/compiler/compiler.js';
+import type { Engine } from '../ebpf/execution.js';
+import type { MapContents } from '../ebpf/maps/contract.js';
+import type { ProgramObject } from '../ebpf/program.js';
+import { checkInteger, PacketError } from '../errors.js';
 import type {
   BlockingWaitOptions,
   Direction,
@@ -10,23 +14,35 @@ import type {
   PacketVersion,
   WaitOptions,
 } from '../kernel/contract.js';
+import type {
+  AttachRequest,
+  LoadedObject,
+  LoadedProgram,
+  LoadOptions,
+  ProgramAttachment,
+  ProgramKernel,
+} from '../kernel/programs.js';
 import { LINK_OVERHEAD_BYTES } from '../nic/soft-nic.js';
 import { checkBoolean, checkOptionNames } from '../options.js';
 import { DEFAULT_FRAME_BYTES, KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import { COPY_LIST_BYTES, type CopyMeans } from '../ring/frame-kernel-rings.js';
 import { Cables } from '../wire/cables.js';
-import { type WireSurroundings, wireStatistics } from '../wire/options.js';
+import type { WireSurroundings } from '../wire/options.js';
 import { type Clock, VirtualClock } from './clock.js';
 import { Device } from './device.js';
 import { KernelMemory } from './kernel-memory.js';
 import { buildNic, type NicOptions } from './nic-options.js';
 import { PagePool } from './page-pool.js';
+import type { SoftMap } from './programs/soft-map.js';
+import { SoftPrograms } from './programs/soft-programs.js';
 import { checkTimeout, checkVersion, expectObject, show } from './requests.js';
 import { SoftSocket } from './soft-socket.js';
 import type { SoftSystem, StackStatistics } from './system.js';
 import { buildVeth, checkVethNames, type VethOptions } from './veth-options.js';
 
 const VERSIONS: readonly PacketVersion[] = ['v2', 'v3', 'v4', 'xdp'];
+const OPTION_NAMES: readonly (keyof SoftKernelOptions)[] = ['arena', 'clock', 'engine', 'programBytes'];
+const DEFAULT_PROGRAM_BYTES = 2 ** 24;
 /** Packets that a device moves each way, and a queue hands over, in one step (NAPI's budget). */
 const BUDGET = 64;
 /** Steps that `wait` takes before it lets the event loop run. */
@@ -40,6 +56,10 @@ export interface SoftKernelOptions {
   readonly arena?: Arena;
   /** Default: a virtual clock that moves with the kernel's steps. */
   readonly clock?: Clock;
+  /** What runs users' XDP programs; default the compiler. */
+  readonly engine?: Engine;
+  /** Bytes for the values of all maps of users' programs, from 64 KiB; taken with the first object. Default 16 MiB. */
+  readonly programBytes?: number;
 }
 
 /**
@@ -47,7 +67,7 @@ export interface SoftKernelOptions {
  * sockets (kick, wait), a bounded step at a time, or by {@link SoftKernel.run}; on its virtual clock every run is the same. The
  * same object also works on a thread of its own, see thread/kernel-loop.ts.
  */
-export class SoftKernel implements SoftSystem {
+export class SoftKernel implements SoftSystem, ProgramKernel {
   /** Tells it from the Linux kernel. */
   readonly name = 'soft';
   readonly arena: Arena;
@@ -64,11 +84,16 @@ export class SoftKernel implements SoftSystem {
   readonly #around: WireSurroundings;
   readonly #devices = new Map<string, Device>();
   readonly #deviceList: Device[] = [];
+  readonly #devicesByIndex: (Device | undefined)[] = [];
   readonly #sockets: (SoftSocket | undefined)[] = [];
   /** Bound V3 sockets: their blocks are handed over in time. */
   readonly #ticking: SoftSocket[] = [];
   /** @internal sockets that are served in every step (threaded kernel) */
   readonly active: SoftSocket[] = [];
+  readonly #engine: Engine;
+  readonly #programBytes: number;
+  /** Users' programs, from the first object on. */
+  #programs: SoftPrograms | undefined;
   #now = 0;
   /** Which active socket the next step serves first. */
   #first = 0;
@@ -76,13 +101,15 @@ export class SoftKernel implements SoftSystem {
 
   /** @throws PacketError INVALID_OPTION, ARENA_EXHAUSTED */
   constructor(options: SoftKernelOptions = {}) {
-    checkOptionNames('SoftKernel', options, ['arena', 'clock'] satisfies (keyof SoftKernelOptions)[]);
+    checkOptionNames('SoftKernel', options, OPTION_NAMES);
     this.arena = options.arena ?? Arena.default();
     this.memory = new KernelMemory(this.arena);
     this.clock = options.clock ?? new VirtualClock();
     this.#scratch = this.memory.arena.allocate(COPY_LIST_BYTES);
     this.means = { i32: this.arena.i32, routines: this.arena.routines, copyList: this.#scratch.offset };
     this.pool = new PagePool(this.memory.arena);
+    this.#engine = options.engine ?? compiler;
+    this.#programBytes = checkInteger('programBytes', options.programBytes ?? DEFAULT_PROGRAM_BYTES, 2 ** 16, 2 ** 30);
     this.#around = { cables: new Cables(), epochMilliseconds: this.clock.epochMilliseconds };
   }
 
@@ -113,6 +140,7 @@ export class SoftKernel implements SoftSystem {
   #add(device: Device): InterfaceInfo {
     this.#devices.set(device.driver.name, device);
     this.#deviceList.push(device);
+    this.#devicesByIndex[device.index] = device;
     return describe(device);
   }
 
@@ -142,8 +170,7 @@ export class SoftKernel implements SoftSystem {
   }
 
   async deviceStatistics(name: string): Promise<Record<string, number>> {
-    const { driver, wire } = this.device(name);
-    return { ...driver.statistics(), ...(wire && wireStatistics(wire)) };
+    return this.device(name).statistics();
   }
 
   async stackStatistics(name: string): Promise<StackStatistics> {
@@ -222,6 +249,43 @@ export class SoftKernel implements SoftSystem {
     if (this.#sockets[socket.number] === socket) this.#sockets[socket.number] = undefined;
   }
 
+  // Programs
+
+  /**
+   * Makes the maps of an object and prepares its programs, all or none. Nobody but the engine has checked them: they read and write nothing
+   * but their own and their packets, and end in time, whatever they are.
+   *
+   * @throws PacketError PROGRAM_REFUSED, MAP_UNSUPPORTED, INVALID_OPTION, ARENA_EXHAUSTED
+   */
+  async loadObject(object: ProgramObject, options?: LoadOptions): Promise<LoadedObject> {
+    this.#programs ??= this.#makePrograms();
+    return this.#programs.loadObject(object, options);
+  }
+
+  /** @throws PacketError NO_INTERFACE, INTERFACE_BUSY, MODE_UNSUPPORTED, INVALID_OPTION, WRONG_STATE, ARENA_EXHAUSTED */
+  async attachProgram(program: LoadedProgram, request: AttachRequest): Promise<ProgramAttachment> {
+    this.#programs ??= this.#makePrograms();
+    return this.#programs.attach(program, request);
+  }
+
+  /** @internal a map of one of its objects. @throws PacketError INVALID_OPTION */
+  expectMap(map: MapContents, what: string): SoftMap {
+    this.#programs ??= this.#makePrograms();
+    return this.#programs.expectMap(map, what);
+  }
+
+  #makePrograms(): SoftPrograms {
+    return new SoftPrograms({
+      arena: this.memory.arena,
+      pool: this.pool,
+      engine: this.#engine,
+      bytes: this.#programBytes,
+      device: (name) => this.device(name),
+      deviceByIndex: (index) => this.#devicesByIndex[index],
+      redirectSocket: (number) => this.#sockets[number]?.redirectSocket,
+    });
+  }
+
   // Work
 
   /** The kernel's time, in nanoseconds, as of the last step. */
@@ -256,6 +320,7 @@ export class SoftKernel implements SoftSystem {
       work += devices[i]!.driver.advance(now, BUDGET);
     }
     for (let i = 0; i < devices.length; i++) work += devices[i]!.driver.poll(BUDGET);
+    if (this.#programs !== undefined) work += this.#programs.work();
     for (let i = 0; i < this.#ticking.length; i++) {
       const socket = this.#ticking[i]!;
       if (socket.nextTick() <= now) socket.tick(now);
@@ -272,7 +337,7 @@ export class SoftKernel implements SoftSystem {
 
   /** When the next step will have something to do by itself, in nanoseconds; Infinity for never. */
   nextEvent(): number {
-    let next = Number.POSITIVE_INFINITY;
+    let next = this.#programs?.busy ? this.#now : Number.POSITIVE_INFINITY;
     for (const device of this.#devices.values()) next = Math.min(next, device.driver.nextEvent(this.#now));
     for (const socket of this.#ticking) next = Math.min(next, socket.nextTick());
     return next;
@@ -332,6 +397,8 @@ export class SoftKernel implements SoftSystem {
   async close(): Promise<void> {
     // Whoever opened a socket still has to collect the frames in its rings: not unmapped here.
     for (const socket of [...this.#sockets]) await socket?.unbind();
+    await this.#programs?.close();
+    this.#programs = undefined;
     for (const device of this.#devices.values()) device.driver.close();
     this.#devices.clear();
     this.pool.close();
@@ -346,9 +413,10 @@ export class SoftKernel implements SoftSystem {
 
 function describe(device: Device): InterfaceInfo {
   const warnings = warningsOf(device);
+  const { index } = device;
   const { name, driver, queues, mtu, up, mac, zeroCopy } = device.driver;
   const modes: Mode[] = zeroCopy ? ['xdp-zc', 'xdp-copy', 'v4-zc', 'v4', 'v3', 'v2'] : ['xdp-copy', 'v4', 'v3', 'v2'];
-  return { name, driver, queues, mtu, up, mac, zeroCopy, modes, ...(warnings.length > 0 && { warnings }) };
+  return { name, index, driver, queues, mtu, up, mac, zeroCopy, modes, ...(warnings.length > 0 && { warnings }) };
 }
 
 function warningsOf({ wire, driver }: Device): string[] {

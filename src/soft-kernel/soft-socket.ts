@@ -25,6 +25,7 @@ import { V4KernelRings } from '../ring/v4/kernel.js';
 import { XdpKernelRings } from '../ring/xdp/kernel.js';
 import type { Receive } from '../steering/rules.js';
 import { type Attachment, attachCopying, attachZeroCopy } from './attachment.js';
+import type { RedirectSocket } from './programs/redirections.js';
 import { checkBindRequest, checkRingRequest, checkSteerRequest, copyMemory } from './requests.js';
 import { allocateRings, type RingMemory } from './ring-memory.js';
 import type { SoftKernel } from './soft-kernel.js';
@@ -128,7 +129,7 @@ export class SoftSocket implements KernelSocket {
     this.#expect(rings !== undefined, 'map comes before bind');
     this.#expect(this.#attachment === undefined, 'the socket is bound already');
     const { kernel, version } = this;
-    const request = checkBindRequest(given);
+    const request = checkBindRequest(given, (map, what) => kernel.expectMap(map, what));
     const { mode } = request;
     if (!MODES[version].includes(mode)) {
       throw new PacketError('MODE_UNSUPPORTED', `a ${version} socket cannot work in mode ${String(mode)}`, {
@@ -142,7 +143,7 @@ export class SoftSocket implements KernelSocket {
     if (kernelRings instanceof V2KernelRings || kernelRings instanceof V3KernelRings)
       kernelRings.interfaceIndex = device.index;
     const attach = mode === 'v4-zc' || mode === 'xdp-zc' ? attachZeroCopy : attachCopying;
-    this.#attachment = attach(device, kernelRings, request, this.#memory);
+    this.#attachment = attach(device, kernelRings, request, this.#memory, this.number);
     this.#driver = this.#attachment.driver;
     this.#driverQueue = this.#attachment.queue ?? 0;
     this.#kernelRings = kernelRings;
@@ -173,7 +174,9 @@ export class SoftSocket implements KernelSocket {
       "the socket was opened to send only (receive: 'none')",
       SEND_ONLY_REMEDY,
     );
-    this.#attachment!.steer(checkSteerRequest(receive));
+    const attachment = this.#attachment!;
+    const { kernel } = this;
+    attachment.steer(checkSteerRequest(receive, attachment.mode, (map, what) => kernel.expectMap(map, what)));
   }
 
   // The kernel's loop
@@ -191,6 +194,11 @@ export class SoftSocket implements KernelSocket {
 
   nextTick(): number {
     return this.#kernelRings?.nextTick() ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** What redirections find here, while it is in a map of sockets. */
+  get redirectSocket(): RedirectSocket | undefined {
+    return this.#attachment?.redirectSocket();
   }
 
   get bound(): boolean {

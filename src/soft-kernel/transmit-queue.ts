@@ -35,9 +35,9 @@ export class TransmitQueue implements ArrayEnd {
   }
 
   /**
-   * Queues one page-pool frame. The last frame of a packet names its owner and how many of the owner's entries it stands for.
+   * Queues one page-pool frame. The last frame of a packet names its owner, if it has one, and how many of the owner's entries it stands for.
    */
-  push(address: number, length: number, flags: number, owner: FrameOwner | undefined, entries: number): void {
+  push(address: number, length: number, flags: number, owner?: FrameOwner, entries = 0): void {
     const waiting = this.#waiting;
     this.#owners[waiting.end & waiting.mask] = owner;
     waiting.add(address, length, flags, entries);

@@ -1,4 +1,4 @@
-import type { Arena } from '../../arena/arena.js';
+import type { Arena, Region } from '../../arena/arena.js';
 import {
   PACKET_DATA,
   PACKET_DATA_END,
@@ -22,6 +22,7 @@ export class PacketPlaces {
   /** Arena offset of the first record. */
   readonly records: number;
   readonly #arena: Arena;
+  readonly #regions: readonly Region[];
   readonly #origin: PacketOrigin;
   readonly #mostPackets: number;
   readonly #first: number;
@@ -36,8 +37,10 @@ export class PacketPlaces {
     this.#arena = arena;
     this.#origin = origin;
     this.#mostPackets = packets;
-    this.records = arena.allocate(packets * PACKET_RECORD_BYTES).offset;
+    const records = arena.allocate(packets * PACKET_RECORD_BYTES);
     const region = arena.allocate(bytes);
+    this.#regions = [records, region];
+    this.records = records.offset;
     this.#first = region.offset;
     this.#end = region.offset + region.bytes;
   }
@@ -85,5 +88,10 @@ export class PacketPlaces {
   /** A copy of a packet as it is now. */
   packet(index: number): Uint8Array {
     return this.#arena.u8.slice(this.word(index, PACKET_DATA), this.word(index, PACKET_DATA_END));
+  }
+
+  /** Gives the memory back. */
+  close(): void {
+    for (const region of this.#regions) this.#arena.free(region);
   }
 }

@@ -1,6 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { MAP_TYPES, type MapContents, type MapDefinition, type MapType } from '../../ebpf/maps/contract.js';
 import { PacketError } from '../../errors.js';
+import { mapDifference } from '../../kernel/object-choice.js';
 import { BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_OBJ_PIN, EEXIST, EINVAL, ENOENT, EPERM } from '../constants.js';
 import { Struct } from '../struct.js';
 import type { Meanings } from '../system-call-error.js';
@@ -68,14 +69,6 @@ function expectAlike(map: LinuxMap, wanted: MapDefinition, path: string): LinuxM
   throw new PacketError('INVALID_OPTION', `the map pinned at ${path} is not the one of the object: ${difference}`, {
     remedy: 'remove it (`rm`) when nobody needs it, or call the map of the object by another name',
   });
-}
-
-/** Why one map cannot stand in for another; undefined where it can. */
-export function mapDifference(given: MapDefinition, wanted: MapDefinition): string | undefined {
-  for (const field of ['type', 'keySize', 'valueSize'] as const) {
-    if (given[field] !== wanted[field]) return `its ${field} is ${given[field]}, and ${wanted[field]} is wanted`;
-  }
-  return undefined;
 }
 
 function findPinnedMap(calls: SystemCalls, path: string): LinuxMap | undefined {

@@ -1,14 +1,14 @@
 import type { MemoryRegistration, RingMap, SocketMaps } from '../../kernel/contract.js';
 import {
   CONTINUES,
-  type EmptyFrameSource,
   ERROR_MASK,
-  type FrameSink,
   MOST_PARTS,
   type PacketArray,
+  type ReceiveEnd,
 } from '../../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
 import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
+import { FrameStack } from '../frame-stack.js';
 import { KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
 import { CONTINUES_BIT, ERROR_SHIFT, KERNEL_OWNED, OFFSET_MASK } from './layout.js';
 
@@ -62,8 +62,9 @@ export type Validation = 'index' | 'packet';
  *      with | packet array       | or the user's
  *      user |                    |
  */
-export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
+export class OwnerRingEnd implements ReceiveEnd {
   readonly room: number;
+  readonly frameBytes: number;
   readonly #i32: Int32Array;
   readonly #ring: number;
   readonly #entries: number;
@@ -79,6 +80,8 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
   #used = 0;
   /** Descriptors from `available` on that an atomic load has ordered already. */
   #ordered = 0;
+  /** Frames that were never to be handed over; their descriptors are taken over, and others come back in them. */
+  readonly #recycled = new FrameStack(64);
   /** Longest packet in bytes that may be sent, over all its parts; set when the socket is bound. */
   largestPacket = 65535;
 
@@ -100,6 +103,7 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
     this.#shift = 31 - Math.clz32(memory.frameSize);
     this.#dataOffset = KERNEL_HEADROOM_BYTES + memory.headroom;
     this.room = memory.frameSize - this.#dataOffset;
+    this.frameBytes = memory.frameSize;
     this.#validation = validation;
     this.#counters = counters;
     this.#available = this.#used = firstIndex | 0;
@@ -107,6 +111,7 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
 
   /** Whether the application has posted something that was not populated. */
   posted(): boolean {
+    if (this.#recycled.count > 0) return true;
     if (((this.#available - this.#used) | 0) >= this.#entries) return false;
     return Atomics.load(this.#i32, this.#ring + ((this.#available & this.#mask) << 2) + 2) < 0;
   }
@@ -114,7 +119,39 @@ export class OwnerRingEnd implements EmptyFrameSource, FrameSink {
   populate(array: PacketArray, limit: number): number {
     const room = array.room;
     const wanted = Math.min(limit, room);
-    return this.#validation === 'index' ? this.#populateEmpty(array, wanted) : this.#populatePackets(array, wanted);
+    if (this.#validation === 'packet') return this.#populatePackets(array, wanted);
+    const again = this.#populateRecycled(array, wanted);
+    return again + this.#populateEmpty(array, wanted - again);
+  }
+
+  #populateRecycled(array: PacketArray, limit: number): number {
+    const recycled = this.#recycled;
+    const count = Math.min(limit, recycled.count);
+    for (let i = 0; i < count; i++) array.add(recycled.frames[--recycled.count]! + this.#dataOffset, 0, 0, 0);
+    return count;
+  }
+
+  recycle(frames: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.#recycled.push(frames[i]! & -this.#frameSize);
+  }
+
+  /**
+   * The array is taken down. The application collects its frames from the descriptors that did not come back; since frames were recycled
+   * others may be written there than the kernel has.
+   */
+  reclaim(array: PacketArray): void {
+    if (this.#validation === 'packet') return;
+    const { frames, count } = this.#recycled;
+    let used = this.#used;
+    for (let i = 0; i < count; i++) used = this.#rename(used, frames[i]!);
+    for (let i = array.start; i !== array.end; i = (i + 1) | 0)
+      used = this.#rename(used, array.address[i & array.mask]!);
+  }
+
+  /** Writes into a descriptor that is taken over which frame it stands for; returns the index of the next. */
+  #rename(used: number, address: number): number {
+    this.#i32[this.#ring + ((used & this.#mask) << 2)] = (address - this.#base) >>> this.#shift;
+    return (used + 1) | 0;
   }
 
   #populateEmpty(array: PacketArray, limit: number): number {

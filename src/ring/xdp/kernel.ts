@@ -1,15 +1,16 @@
 import type { MemoryRegistration, RingMap, SocketMaps } from '../../kernel/contract.js';
 import {
   CONTINUES,
-  type EmptyFrameSource,
   ERROR_MASK,
   type FrameSink,
   type FrameSource,
   MOST_PARTS,
   type PacketArray,
+  type ReceiveEnd,
 } from '../../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
 import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
+import { FrameStack } from '../frame-stack.js';
 import { KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
 import { PACKET_CONTINUED } from './layout.js';
 
@@ -83,8 +84,9 @@ class KernelRing {
 }
 
 /** Fill ring to array, array to RX ring. */
-class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
+class XdpReceiveEnd implements ReceiveEnd {
   readonly room: number;
+  readonly frameBytes: number;
   readonly #i32: Int32Array;
   readonly #fill: KernelRing;
   readonly #receive: KernelRing;
@@ -93,9 +95,8 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
   readonly #frameMask: number;
   readonly #dataOffset: number;
   readonly #counters: KernelRingCounters;
-  /** Frames of packets that found the RX ring full: the next to be populated. */
-  #recycled: Int32Array;
-  #recycledCount = 0;
+  /** Frames of packets that found the RX ring full, or were never to go there. */
+  readonly #recycled: FrameStack;
 
   constructor(
     i32: Int32Array,
@@ -112,20 +113,22 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     this.#frameMask = ~(memory.frameSize - 1);
     this.#dataOffset = KERNEL_HEADROOM_BYTES + memory.headroom;
     this.room = memory.frameSize - this.#dataOffset;
+    this.frameBytes = memory.frameSize;
     this.#counters = counters;
-    this.#recycled = new Int32Array(fill.entries);
+    this.#recycled = new FrameStack(fill.entries);
   }
 
   posted(): boolean {
-    return this.#recycledCount > 0 || this.#fill.posted() > 0;
+    return this.#recycled.count > 0 || this.#fill.posted() > 0;
   }
 
   populate(array: PacketArray, limit: number): number {
     const room = array.room;
     const wanted = Math.min(limit, room);
     let count = 0;
-    while (count < wanted && this.#recycledCount > 0) {
-      array.add(this.#recycled[--this.#recycledCount]! + this.#dataOffset, 0, 0, 0);
+    const recycled = this.#recycled;
+    while (count < wanted && recycled.count > 0) {
+      array.add(recycled.frames[--recycled.count]! + this.#dataOffset, 0, 0, 0);
       count++;
     }
     const ring = this.#fill;
@@ -177,21 +180,16 @@ class XdpReceiveEnd implements EmptyFrameSource, FrameSink {
     }
     if (fits > 0) ring.publish((index + fits) | 0);
     this.#counters.received += fits;
-    if (fits < count && this.#recycled.length < array.size) this.#growRecycled(array.size);
     for (let i = fits; i < count; i++) {
       const at = (start + i) & arrayMask;
       if ((flags[at]! & CONTINUES_NEXT) === 0) this.#counters.receiveRingFull++;
-      if (this.#recycledCount < this.#recycled.length)
-        this.#recycled[this.#recycledCount++] = address[at]! & this.#frameMask;
+      this.#recycled.push(address[at]! & this.#frameMask);
     }
     array.start = (start + count) | 0;
   }
 
-  /** Once, when the array holds more frames than the fill ring: all of them can come back at a time. */
-  #growRecycled(size: number): void {
-    const grown = new Int32Array(size);
-    grown.set(this.#recycled);
-    this.#recycled = grown;
+  recycle(frames: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.#recycled.push(frames[i]! & this.#frameMask);
   }
 }
 

@@ -1,0 +1,102 @@
+import type { Machine } from '../../ebpf/machine.js';
+import { PacketError } from '../../errors.js';
+import type { AttachRequest, LoadedProgram, ProgramAttachment, ProgramHook } from '../../kernel/programs.js';
+import { LINK_OVERHEAD_BYTES } from '../../nic/soft-nic.js';
+import { checkChoice, checkOptionNames } from '../../options.js';
+import type { Device } from '../device.js';
+import { PAGE_ROOM } from '../page-pool.js';
+import { ReceiveProgram } from './receive-program.js';
+import type { Network } from './redirections.js';
+import type { SoftObject } from './soft-object.js';
+import { expectSoftProgram, type SoftProgram } from './soft-program.js';
+
+const HOOKS: readonly ProgramHook[] = ['native', 'generic'];
+
+/** Where programs are attached. */
+export interface AttachPlace {
+  readonly network: Network;
+  readonly machine: Machine;
+  readonly device: (name: string) => Device;
+  /** What is attached; an attachment takes itself out when it ends. */
+  readonly attachments: Set<SoftAttachment>;
+}
+
+/** A program at work on a soft device. */
+export class SoftAttachment implements ProgramAttachment {
+  readonly interface: string;
+  readonly hook: ProgramHook;
+  readonly #place: AttachPlace;
+  readonly #device: Device;
+  readonly #running: ReceiveProgram;
+  #object: SoftObject | undefined;
+
+  /** @throws PacketError INVALID_OPTION, NO_INTERFACE, INTERFACE_BUSY, MODE_UNSUPPORTED, WRONG_STATE, ARENA_EXHAUSTED */
+  constructor(place: AttachPlace, program: LoadedProgram, request: AttachRequest) {
+    checkOptionNames('attachProgram', request, ['interface', 'hook']);
+    this.hook = checkChoice('hook', request.hook, HOOKS);
+    const loaded = expectAttachable(program, place.machine);
+    const device = place.device(request.interface);
+    checkSegments(loaded, device);
+    device.programs.expectFree(this.hook);
+    this.interface = device.driver.name;
+    this.#place = place;
+    this.#device = device;
+    const counters = device.programs.countersOf(this.hook);
+    this.#running = new ReceiveProgram(place.network, device, counters, loaded.executable);
+    this.#object = loaded.object;
+    this.#object?.retain();
+    device.programs.attached.set(this.hook, loaded.program.name);
+    this.#set(this.#running);
+    place.attachments.add(this);
+  }
+
+  #set(running: ReceiveProgram | undefined): void {
+    if (this.hook === 'native') this.#device.driver.setReceiveHook(running);
+    else this.#device.core.setProgram(running);
+  }
+
+  async replace(program: LoadedProgram): Promise<void> {
+    if (!this.#place.attachments.has(this)) {
+      throw new PacketError('WRONG_STATE', `nothing is attached to ${this.interface} any more`, {
+        remedy: 'attach the program anew',
+      });
+    }
+    const loaded = expectAttachable(program, this.#place.machine);
+    checkSegments(loaded, this.#device);
+    this.#running.executable = loaded.executable;
+    this.#device.programs.attached.set(this.hook, loaded.program.name);
+    loaded.object?.retain();
+    this.#object?.release();
+    this.#object = loaded.object;
+  }
+
+  async detach(): Promise<void> {
+    if (!this.#place.attachments.delete(this)) return;
+    this.#set(undefined);
+    this.#device.programs.attached.delete(this.hook);
+    this.#running.close();
+    this.#object?.release();
+    this.#object = undefined;
+  }
+}
+
+/** @throws PacketError INVALID_OPTION, WRONG_STATE */
+function expectAttachable(program: LoadedProgram, machine: Machine): SoftProgram {
+  const loaded = expectSoftProgram(program, machine);
+  void loaded.handle; // it must not be closed
+  const { name, place } = loaded.program;
+  if (place === 'xdp') return loaded;
+  throw new PacketError('INVALID_OPTION', `program ${name} is for entries of maps (${place}), not for an interface`, {
+    remedy: 'give it to an entry of a devmap or cpumap, by its handle',
+  });
+}
+
+/** @throws PacketError MODE_UNSUPPORTED */
+function checkSegments({ program }: SoftProgram, { driver }: Device): void {
+  if (program.segments || driver.mtu + LINK_OVERHEAD_BYTES <= PAGE_ROOM) return;
+  throw new PacketError(
+    'MODE_UNSUPPORTED',
+    `program ${program.name} takes no packets of several frames, and those of ${driver.name} can be so long (MTU ${driver.mtu})`,
+    { remedy: `declare it in the section xdp.frags, or use an MTU of at most ${PAGE_ROOM - LINK_OVERHEAD_BYTES}` },
+  );
+}
