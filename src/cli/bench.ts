@@ -16,6 +16,7 @@ const HELP = `tp4 bench [rxdrop|txpush|l2fwd|all] [options]    the talk's compar
 tp4 bench linux [options]                        the same table from the real kernel, over a veth pair of its own (root)
 tp4 bench rings [options]                        owner ring against index rings, between two threads
 tp4 bench scale [options]                        cost per packet as sockets, rules, queues, batches and sizes grow
+tp4 bench xdp [options]                          XDP programs compiled to WebAssembly, against Linux
 
 rxdrop receives and drops, txpush sends, l2fwd receives, swaps the MAC addresses and sends. Default: all three; with a Linux
 interface rxdrop, because the others send there: they, or all, must be named.
@@ -59,13 +60,14 @@ const OPTIONS: OptionTable = {
 
 const VERSIONS: readonly Mode[] = ['v2', 'v3', 'v4', 'v4-zc', 'xdp-copy', 'xdp-zc', 'xdp-generic'];
 const DEFAULT_SIZES = [64, 1500];
-const OTHER_BENCHES = ['linux', 'rings', 'scale'] as const;
+const OTHER_BENCHES = ['linux', 'rings', 'scale', 'xdp'] as const;
 
 /** `tp4 bench`. Returns the exit code. @throws PacketError INVALID_OPTION and others */
 export async function bench(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === 'rings') return (await import('../bench/rings.js')).benchRings(rest);
   if (first === 'linux') return (await import('../bench/linux.js')).benchLinux(rest);
+  if (first === 'xdp') return (await import('../bench/xdp.js')).benchXdp(rest);
   if (first === 'scale') return (await import('../bench/scale.js')).benchScale(rest);
   const line = new CommandLine('tp4 bench', args, OPTIONS);
   if (line.has('help')) {

@@ -11,7 +11,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   bench: {
-    summary: "measure: the talk's comparison of V2, V3, V4 and zero-copy; the Linux kernel; rings; scale",
+    summary: "measure: the talk's comparison of V2, V3, V4 and zero-copy; the Linux kernel; rings; scale; xdp",
     load: async () => (await import('./bench.js')).bench,
   },
   devices: {

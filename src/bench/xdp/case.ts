@@ -20,3 +20,15 @@ export interface XdpMeasurement {
   /** What the program returned for each packet. */
   readonly verdicts: readonly number[];
 }
+
+/** How every case is measured. */
+export interface XdpSettings {
+  /** Length of each measured run. */
+  readonly seconds: number;
+  /** Measured runs of a process. */
+  readonly runs: number;
+  /** Processes of each case. */
+  readonly processes: number;
+}
+
+export const DEFAULT_XDP_SETTINGS: XdpSettings = { seconds: 0.2, runs: 3, processes: 5 };
