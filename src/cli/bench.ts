@@ -13,6 +13,7 @@ import { listCapturedPackets } from '../wire/captured-packets.js';
 import { CommandLine, type OptionTable } from './options.js';
 
 const HELP = `tp4 bench [rxdrop|txpush|l2fwd|all] [options]    the talk's comparison: V2, V3, V4 and V4 with zero-copy
+tp4 bench filters [EXPRESSION...] [options]      cost per packet of filter expressions, libpcap and Linux beside
 tp4 bench linux [options]                        the same table from the real kernel, over a veth pair of its own (root)
 tp4 bench rings [options]                        owner ring against index rings, between two threads
 tp4 bench scale [options]                        cost per packet as sockets, rules, queues, batches and sizes grow
@@ -60,11 +61,12 @@ const OPTIONS: OptionTable = {
 
 const VERSIONS: readonly Mode[] = ['v2', 'v3', 'v4', 'v4-zc', 'xdp-copy', 'xdp-zc', 'xdp-generic'];
 const DEFAULT_SIZES = [64, 1500];
-const OTHER_BENCHES = ['linux', 'rings', 'scale', 'xdp'] as const;
+const OTHER_BENCHES = ['filters', 'linux', 'rings', 'scale', 'xdp'] as const;
 
 /** `tp4 bench`. Returns the exit code. @throws PacketError INVALID_OPTION and others */
 export async function bench(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
+  if (first === 'filters') return (await import('../bench/filters.js')).benchFilters(rest);
   if (first === 'rings') return (await import('../bench/rings.js')).benchRings(rest);
   if (first === 'linux') return (await import('../bench/linux.js')).benchLinux(rest);
   if (first === 'xdp') return (await import('../bench/xdp.js')).benchXdp(rest);

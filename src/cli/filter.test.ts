@@ -53,3 +53,10 @@ test('a mistake is shown, and is one of usage', async () => {
   assert.match((await tp4('filter')).stderr, /no expression is given/);
   assert.match((await tp4('filter', 'ip', '--count')).stderr, /--count has no effect without --capture/);
 });
+
+test('bench filters tells what each engine takes for a packet', async () => {
+  const { status, stdout, stderr } = await tp4('bench', 'filters', 'udp port 53', '--seconds', '0.01');
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^2604 packets of captures\/veth-mixed\.pcap/);
+  assert.match(stdout, /\nudp port 53 +542( +(\d+\.\d|-)){5}\n$/);
+});
