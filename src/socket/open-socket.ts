@@ -54,7 +54,7 @@ export interface OpenSocketOptions {
   /** Descriptors (V2: frames) of each ring, a power of two from 8 to 65536; default 1024. */
   readonly ring?: number;
   /**
-   * V3: bytes of a block, a power of two. As many blocks as hold `ring` frames. By default there are 16 of up to 128 KiB: blocks are handed
+   * V3: bytes of a block, a power of two. As many blocks as hold `ring` frames. By default there are 16 of 64 KiB, or 128 KiB from 1024 frames on: blocks are handed
    * over after `retireMilliseconds` however little is in them, so that a program may pause for 16 of those.
    */
   readonly blockSize?: number;
@@ -136,8 +136,8 @@ export function isExclusive(mode: Mode): boolean {
 const DEFAULT_RING = 1024;
 /** Blocks of a V3 ring: four that are handed over after 1 ms each lose packets of a trickle when the program pauses for 5 ms. */
 const DEFAULT_BLOCKS = 16;
-/** Largest block by default: any packet that GRO puts together fits. */
-const LARGEST_DEFAULT_BLOCK_BYTES = 128 * 1024;
+/** Blocks by default: long packets fit. */
+const DEFAULT_BLOCK_BYTES = { least: 64 * 1024, most: 128 * 1024 };
 const DEFAULT_RETIRE_MILLISECONDS = 1;
 
 /**
@@ -461,20 +461,17 @@ function ringRequest(version: PacketVersion, options: OpenSocketOptions, buffer:
   const { headroom } = buffer;
   if (version === 'v2')
     return { receive: receives ? ring : 0, transmit: ring, frameSize, blockSize: Math.max(4096, frameSize), headroom };
-  const defaultBlockSize = Math.min((ring * frameSize) / DEFAULT_BLOCKS, LARGEST_DEFAULT_BLOCK_BYTES);
-  const blockSize = checkPowerOfTwo(
-    'blockSize',
-    options.blockSize ?? Math.max(defaultBlockSize, frameSize, 4096),
-    4096,
-    2 ** 26,
-  );
+  const { least, most } = DEFAULT_BLOCK_BYTES;
+  const defaultBlockSize = Math.min(Math.max((ring * frameSize) / DEFAULT_BLOCKS, least), most);
+  const blockSize = checkPowerOfTwo('blockSize', options.blockSize ?? defaultBlockSize, 4096, 2 ** 26);
+  const leastBlocks = options.blockSize === undefined ? DEFAULT_BLOCKS : 4;
   if (frameSize > blockSize) {
     throw new PacketError('INVALID_OPTION', `ringFrameSize: ${frameSize} is more than blockSize ${blockSize}`, {
       remedy: 'use larger blocks or smaller frames',
     });
   }
   return {
-    receive: receives ? Math.max(4, Math.ceil((ring * frameSize) / blockSize)) : 0,
+    receive: receives ? Math.max(leastBlocks, Math.ceil((ring * frameSize) / blockSize)) : 0,
     transmit: ring,
     frameSize,
     blockSize,
