@@ -43,25 +43,55 @@ export class StackMemory {
 
   /** @param value undefined for anything */
   write(at: number, bytes: number, value: Value | undefined): void {
-    this.forget(at, bytes);
-    if (value !== undefined) {
-      const index = this.#parts.findIndex((part) => part.at > at);
-      const part = { at, bytes, value, reads: { last: 0 } };
-      const before = index < 0 ? this.#parts : this.#parts.slice(0, index);
-      this.#parts = [...before, part, ...(index < 0 ? [] : this.#parts.slice(index))];
-    }
+    this.#put(at, bytes, value === undefined ? [] : [{ at, bytes, value, reads: { last: 0 } }]);
     if (!this.isWritten(at, bytes)) this.#written = this.#written.slice().fill(1, at, at + bytes);
   }
 
   /** These bytes may have changed, or not: a store went to a place that is not known. */
   forget(at: number, bytes: number): void {
-    if (!this.#parts.some((part) => overlaps(part, at, bytes))) return;
-    this.#parts = this.#parts.flatMap((part) => (overlaps(part, at, bytes) ? remains(part, at, at + bytes) : [part]));
+    this.#put(at, bytes, []);
+  }
+
+  /** Puts parts in the place of what these bytes held. */
+  #put(at: number, bytes: number, middle: StackPart[]): void {
+    const first = this.#firstBehind(at);
+    let next = first;
+    const before: StackPart[] = [];
+    const behind: StackPart[] = [];
+    for (; next < this.#parts.length && this.#parts[next]!.at < at + bytes; next++) {
+      for (const piece of remains(this.#parts[next]!, at, at + bytes)) (piece.at < at ? before : behind).push(piece);
+    }
+    const added = [...before, ...middle, ...behind];
+    if (next === first && added.length === 0) return;
+    const parts = this.#parts.slice();
+    parts.splice(first, next - first, ...added);
+    this.#parts = parts;
+  }
+
+  /** Index of the first part that ends behind a place. Parts are in order, so that half of them need not be looked at, and half of the rest. */
+  #firstBehind(at: number): number {
+    let low = 0;
+    let high = this.#parts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const part = this.#parts[middle]!;
+      if (part.at + part.bytes > at) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #overlapping(at: number, bytes: number): StackPart[] {
+    const parts: StackPart[] = [];
+    for (let i = this.#firstBehind(at); i < this.#parts.length && this.#parts[i]!.at < at + bytes; i++) {
+      parts.push(this.#parts[i]!);
+    }
+    return parts;
   }
 
   /** What a load gives, or undefined for any bytes. @param time see {@link StackPart.reads} */
   read(at: number, bytes: number, signed: boolean, time: number): Value | undefined {
-    const read = this.#parts.filter((part) => overlaps(part, at, bytes));
+    const read = this.#overlapping(at, bytes);
     for (const { reads } of read) reads.last = time;
     const [first] = read;
     if (first === undefined) return undefined;
@@ -74,27 +104,24 @@ export class StackMemory {
 
   /** Something reads these bytes, without saying what it makes of them. */
   noteRead(at: number, bytes: number, time: number): void {
-    for (const part of this.#parts) if (overlaps(part, at, bytes)) part.reads.last = time;
+    for (const { reads } of this.#overlapping(at, bytes)) reads.last = time;
   }
 
   /** Puts others in the place of values. */
   replace(change: (value: Value) => Value): void {
-    let changed = false;
-    const parts = this.#parts.map((part) => {
+    let parts: StackPart[] | undefined;
+    for (let i = 0; i < this.#parts.length; i++) {
+      const part = this.#parts[i]!;
       const value = change(part.value);
-      if (value === part.value) return part;
-      changed = true;
-      return { ...part, value };
-    });
-    if (changed) this.#parts = parts;
+      if (value === part.value) continue;
+      parts ??= this.#parts.slice();
+      parts[i] = { ...part, value };
+    }
+    if (parts !== undefined) this.#parts = parts;
   }
 }
 
 const NOTHING_WRITTEN = new Uint8Array(STACK_FRAME_BYTES);
-
-function overlaps(part: StackPart, at: number, bytes: number): boolean {
-  return part.at < at + bytes && at < part.at + part.bytes;
-}
 
 function shortened(value: NumberValue, bytes: number, signed: boolean) {
   if (bytes === 8) return value.bounds;
