@@ -142,9 +142,7 @@ export class Machine {
 
   /** Enters a program, so that maps can name it: programs to call by tail call. Returns its number, from 1. */
   addProgram(program: Executable): number {
-    const number = firstFree(this.#programs);
-    this.#programs[number] = program;
-    return number;
+    return this.#programs.push(program) - 1;
   }
 
   /** Forgets a program. */

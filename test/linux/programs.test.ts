@@ -8,7 +8,10 @@ const inside = (name: string): URL => new URL(`inside/${name}.js`, import.meta.u
 
 test('maps of eBPF programs in Linux', { skip }, () => runInside(inside('program-maps')));
 test('maps of the eBPF engine do what those of Linux do', { skip }, () => runInside(inside('engine-maps')));
-test("user's XDP programs in Linux run on traffic", { skip }, () => runInside(inside('programs'), { together: true }));
+test("user's XDP programs do in Linux what they do in the soft kernel", { skip }, () =>
+  runInside(inside('program-conformance'), { together: true }),
+);
+test("user's XDP programs in Linux", { skip }, () => runInside(inside('programs'), { together: true }));
 test("user's XDP programs in Linux redirect to sockets", { skip }, () =>
   runInside(inside('program-sockets'), { together: true, queues: 2 }),
 );

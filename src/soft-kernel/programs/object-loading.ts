@@ -2,6 +2,7 @@ import type { Engine } from '../../ebpf/execution.js';
 import type { Machine } from '../../ebpf/machine.js';
 import { createMap } from '../../ebpf/maps/create-map.js';
 import type { ProgramObject } from '../../ebpf/program.js';
+import { verify } from '../../ebpf/verifier/verify.js';
 import { chooseMaps, choosePrograms, enterNamed, mapsOf } from '../../kernel/object-choice.js';
 import type { LoadOptions } from '../../kernel/programs.js';
 import { checkOptionNames } from '../../options.js';
@@ -18,7 +19,7 @@ export interface LoadPlace {
 }
 
 /**
- * Makes the maps of an object and prepares its programs, all or none.
+ * Makes the maps of an object, verifies its programs as Linux would, and prepares them: all or none.
  *
  * @throws PacketError PROGRAM_REFUSED, MAP_UNSUPPORTED, INVALID_OPTION, ARENA_EXHAUSTED
  */
@@ -26,6 +27,7 @@ export function loadObject(place: LoadPlace, object: ProgramObject, options: Loa
   checkOptionNames('loadObject', options, ['maps', 'programs']);
   const { machine, engine, bench } = place;
   const wanted = choosePrograms(object, options.programs);
+  for (const program of wanted) verify(program, { helpers: machine.helpers });
   const given = chooseMaps(object, options.maps, (map, what) => expectSoftMap(map, what, machine));
   const maps = new Map<string, SoftMap>();
   const programs: SoftProgram[] = [];
