@@ -111,12 +111,16 @@ testEngines('whatever passes the structure check ends, and leaves everything out
   const record = runs.record >> 2;
   // Program memory, the page of the control block and the packet's room are the program's or the engine's; all else must stay.
   const faults = new Set<number>();
+  const known: number[] = [];
   for (let seed = 1; seed <= PROGRAMS; seed++) {
     const random = new Random(seed);
     const executable = hostileProgram(random, runs, maps);
-    if (random.oneIn(4))
-      maps.at(-1)!.update(Uint8Array.of(0, 0, 0, 0), Uint8Array.of(runs.machine.addProgram(executable), 0, 0, 0));
-    if (random.oneIn(20)) forgetPrograms(runs);
+    if (random.oneIn(4)) {
+      const number = runs.machine.addProgram(executable);
+      maps.at(-1)!.update(Uint8Array.of(0, 0, 0, 0), word(number));
+      known.push(number);
+    }
+    if (random.oneIn(20)) for (const number of known.splice(0)) runs.machine.removeProgram(number);
     const before = u8.slice();
     const { fault } = runs.run(executable);
     faults.add(fault);
@@ -136,8 +140,9 @@ testEngines('whatever passes the structure check ends, and leaves everything out
   assert.deepEqual([...faults].sort(), [0, 1, 2, 3], 'all ways to end came about');
 });
 
-function forgetPrograms({ machine }: EbpfRuns): void {
-  for (let number = 1; machine.program(number) !== undefined; number++) machine.removeProgram(number);
+/** A value of a map, little endian. */
+function word(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
 testEngines('random bytes are refused as what they are, or run to an end', (engine) => {
