@@ -19,6 +19,10 @@ const EXPECTED: Record<string, readonly RegExp[]> = {
     /^4096 received, 4096 sent, 256 of them held back before$/m,
     /: 0 packets copied to send them, 0 out of the ring$/m,
   ],
+  'hints.ts': [
+    /^1: received at 1000 ns, hash [0-9a-f]{8} of kind 41\n2: /m,
+    /^5: received at 1000 ns, hash [0-9a-f]{8} of kind 41$/m,
+  ],
   'linux-program.ts': [/^verdict 2, \d+ ns a run, 100000 packets counted$/m],
   'outcomes.ts': [/^link up: 16 sent\nlink down: 0 sent, 16 failed with errno 100\nlink up: 16 sent$/m],
   'packet-arrays.ts': [

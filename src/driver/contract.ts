@@ -18,8 +18,20 @@ export interface QueueEnds {
   readonly transmit: ArrayEnd;
 }
 
+/** What a device says of a received packet beside its bytes (F11); used again for the next one. */
+export class ReceiveHints {
+  /** Hash over addresses and ports. */
+  hash = 0;
+  /** What it was made of (enum xdp_rss_hash_type in net/xdp.h). */
+  hashType = 0;
+  /** When the packet arrived: nanoseconds of the kernel's clock. Negative where the device does not know times. */
+  time = -1;
+}
+
 /** What received packets meet where they would be flushed (K6): an XDP program. */
 export interface ReceiveHook {
+  /** Whether it reads hints ({@link Driver.readHints}), which devices do not work out otherwise. */
+  readonly wantsHints: boolean;
   /**
    * Stands in for `end.flush(array, count)`: sees to the first `count` done entries, whole packets, and advances `array.start` past all of
    * them. Each frame goes to where its packet goes, or back to `end`.
@@ -67,6 +79,12 @@ export interface Driver {
    * and what is on its way stay as they are.
    */
   setReceiveHook(hook: ReceiveHook | undefined): void;
+  /**
+   * Says what the device has found out about a packet, for the hook that wants hints, while it sees to the array.
+   *
+   * @param entry of its first frame
+   */
+  readHints(array: PacketArray, queue: number, entry: number, hints: ReceiveHints): void;
   /** Lets the device work for up to `budget` packets each way: wire, DMA, interrupts. Returns packets moved. */
   advance(now: number, budget: number): number;
   /** Serves the queues that have raised an interrupt, up to `budget` packets each (NAPI). Returns packets handled. */

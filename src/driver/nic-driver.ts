@@ -1,10 +1,10 @@
 import type { Arena } from '../arena/arena.js';
-import { END_OF_PACKET, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from '../nic/descriptors.js';
+import { END_OF_PACKET, HAS_HINTS, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from '../nic/descriptors.js';
 import type { QueuePair } from '../nic/queue-pair.js';
 import { noQueue, type SoftNic } from '../nic/soft-nic.js';
 import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
 import type { FlowRule } from '../steering/rules.js';
-import type { ArrayEnd, Driver, QueueEnds, ReceiveHook } from './contract.js';
+import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook } from './contract.js';
 
 const ENETDOWN = 100;
 
@@ -67,6 +67,8 @@ export class NicDriver implements Driver {
   readonly #ordinary: OrdinaryEnds;
   readonly #queues: (DriverQueue | undefined)[];
   #receiveHook: ReceiveHook | undefined;
+  /** The kernel's time as the device last heard it. */
+  #now = 0;
   #polling: DriverQueue[] = [];
   #spare: DriverQueue[] = [];
 
@@ -133,6 +135,19 @@ export class NicDriver implements Driver {
 
   setReceiveHook(hook: ReceiveHook | undefined): void {
     this.#receiveHook = hook;
+    this.#nic.setHints(hook?.wantsHints === true);
+  }
+
+  /** Entry i of the array is descriptor i. The device's time has 32 bits there: packets are seen long before it has gone round (4.3 s). */
+  readHints(array: PacketArray, queue: number, entry: number, hints: ReceiveHints): void {
+    const i32 = this.#i32;
+    const descriptor = (this.#queues[queue]!.pair.receiveRing >> 2) + ((entry & array.mask) << 2);
+    const type = i32[descriptor + 1]!;
+    const has = (type & HAS_HINTS) !== 0;
+    hints.hash = has ? i32[descriptor]! : 0;
+    hints.hashType = has ? type & ~HAS_HINTS : 0;
+    const age = (((this.#now % 2 ** 32) | 0) - i32[descriptor + 2]!) >>> 0;
+    hints.time = has ? Math.floor(this.#now) - age : -1;
   }
 
   service(queue: number, direction?: 'receive' | 'transmit'): number {
@@ -142,6 +157,7 @@ export class NicDriver implements Driver {
   }
 
   advance(now: number, budget: number): number {
+    this.#now = now;
     return this.#nic.advance(now, budget);
   }
 

@@ -1,8 +1,10 @@
 import type { Arena } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
+import { FlowHash, HASHED_PORTS } from '../nic/flow-hash.js';
+import { Rss } from '../nic/rss.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { CONTINUES, PacketArray } from '../packet-array/packet-array.js';
-import type { ArrayEnd, Driver, QueueEnds, ReceiveHook } from './contract.js';
+import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook } from './contract.js';
 import { VethTransfer } from './veth-transfer.js';
 
 const ENETDOWN = 100;
@@ -88,6 +90,7 @@ export class VethDriver implements Driver {
   readonly queues: number;
   readonly ordinaryQueue: number;
   readonly #transfer: VethTransfer;
+  readonly #flowHash: FlowHash;
   readonly #ordinary: (queue: number) => QueueEnds;
   readonly #queues: (VethQueue | undefined)[];
   readonly #sending: QueueList;
@@ -112,7 +115,8 @@ export class VethDriver implements Driver {
     transmitDropped: 0,
   };
 
-  private constructor(transfer: VethTransfer, queues: number, options: VethEndOptions) {
+  private constructor(transfer: VethTransfer, flowHash: FlowHash, queues: number, options: VethEndOptions) {
+    this.#flowHash = flowHash;
     this.name = options.name;
     this.mtu = options.mtu;
     this.mac = options.mac;
@@ -133,9 +137,10 @@ export class VethDriver implements Driver {
    */
   static pair(arena: Arena, queues: number, first: VethEndOptions, second: VethEndOptions): [VethDriver, VethDriver] {
     const transfer = new VethTransfer(arena);
+    const flowHash = new FlowHash(arena.u8, new Rss({ queues: 1 }));
     const ends: [VethDriver, VethDriver] = [
-      new VethDriver(transfer, queues, first),
-      new VethDriver(transfer, queues, second),
+      new VethDriver(transfer, flowHash, queues, first),
+      new VethDriver(transfer, flowHash, queues, second),
     ];
     ends[0].#peer = ends[1];
     ends[1].#peer = ends[0];
@@ -172,6 +177,15 @@ export class VethDriver implements Driver {
 
   setReceiveHook(hook: ReceiveHook | undefined): void {
     this.#receiveHook = hook;
+  }
+
+  /** A pair has no hardware: the hash is worked out here, as Linux does with the kind `L4` or none, and the time is 0, as there. */
+  readHints({ address, length, mask }: PacketArray, _queue: number, entry: number, hints: ReceiveHints): void {
+    const flowHash = this.#flowHash;
+    flowHash.look(address[entry & mask]!, length[entry & mask]!);
+    hints.hash = flowHash.hash;
+    hints.hashType = flowHash.type & HASHED_PORTS;
+    hints.time = 0;
   }
 
   service(queue: number): number {

@@ -10,5 +10,7 @@ export const ENODEV = 19;
 export const EINVAL = 22;
 export const ENOSPC = 28;
 export const ERANGE = 34;
+/** The device has no such hint for the packet. */
+export const ENODATA = 61;
 export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;

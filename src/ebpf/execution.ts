@@ -61,8 +61,8 @@ export const CONTEXT_BYTES = 24;
 
 /*
  * The packet record: one for each packet of a run, in a row, wherever the caller likes in the arena except in program memory: programs must
- * not reach it. Words (32 bits, little-endian), here with their index from the record's start. The caller fills in the first eight, the
- * run changes data, metadata and end as the program asks, and writes the others.
+ * not reach it. Words (32 bits, little-endian), here with their index from the record's start. The caller fills in the first eight and the
+ * place of the hints, the run changes data, metadata and end as the program asks, and writes the others.
  */
 /** Bytes of a packet record. */
 export const PACKET_RECORD_BYTES = 64;
@@ -94,6 +94,32 @@ export const PACKET_REDIRECT_MAP = 11;
 export const PACKET_REDIRECT_TARGET = 12;
 /** Flags of the redirection, lower 32 bits. */
 export const PACKET_REDIRECT_FLAGS = 13;
+
+/** Arena offset of the packet's hints, 0 for none. Only helpers that read hints look there. */
+export const PACKET_HINTS = 14;
+
+/*
+ * Hints: what a device says of a received packet beside its bytes (F11), for the kernel functions `bpf_xdp_metadata_rx_...`. Words, out of the
+ * reach of programs as records are.
+ */
+/** Bytes of a packet's hints. */
+export const HINTS_BYTES = 32;
+/** Which of them there are: HINT_... */
+export const HINTS_PRESENT = 0;
+/** Hash over addresses and ports. */
+export const HINTS_HASH = 1;
+/** What the hash was made of (enum xdp_rss_hash_type in net/xdp.h). */
+export const HINTS_HASH_TYPE = 2;
+/** VLAN tag that the device has taken out: its protocol (EtherType, a number) in the upper half, control information in the lower one. */
+export const HINTS_VLAN = 3;
+/** When it arrived: nanoseconds, two words, the lower half first. */
+export const HINTS_TIME = 4;
+/** Bits of {@link HINTS_PRESENT}. */
+export const HINT_HASH = 1;
+/** There is a time. */
+export const HINT_TIME = 2;
+/** There is a VLAN tag. */
+export const HINT_VLAN = 4;
 
 /** The run came to its end. */
 export const FAULT_NONE = 0;

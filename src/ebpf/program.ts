@@ -80,3 +80,11 @@ export interface BoundProgram<Kind> {
 export function sourceLineAt({ lines }: Program, slot: number): SourceLine | undefined {
   return lines.findLast((line) => line.slot <= slot);
 }
+
+/** What the names of kernel functions that read hints begin with. */
+const HINT_FUNCTION = 'bpf_xdp_metadata_';
+
+/** Whether the program reads hints of a device (F11): kernels want it bound to one. */
+export function readsHints({ kernelFunctions }: Program): boolean {
+  return kernelFunctions.some((name) => name.startsWith(HINT_FUNCTION));
+}

@@ -28,6 +28,11 @@ export interface LoadOptions {
   readonly maps?: Readonly<Record<string, MapContents>>;
   /** Programs to load, by name; all unless given. */
   readonly programs?: readonly string[];
+  /**
+   * Interface that programs are bound to which read hints (BPF_F_XDP_DEV_BOUND_ONLY; F11): they can be attached natively there, and nowhere
+   * else, and cannot be entries of maps of programs. Needed for such programs; others are not bound.
+   */
+  readonly boundTo?: string;
 }
 
 /** An object in the kernel. */
@@ -50,7 +55,8 @@ export interface LoadedProgram {
    * Runs it on a packet that no device has received.
    *
    * @param repeat times to run it, for measuring; the packet starts anew each time. Default 1
-   * @throws PacketError INVALID_OPTION (a packet shorter than an Ethernet header, or too long), SYSTEM_CALL
+   * @throws PacketError INVALID_OPTION (a packet shorter than an Ethernet header, or too long), MODE_UNSUPPORTED (it is bound to an
+   *   interface: there are no hints), SYSTEM_CALL
    */
   test(packet: Uint8Array, repeat?: number): TestRun;
 }

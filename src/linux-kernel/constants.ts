@@ -153,6 +153,8 @@ export const BPF_OBJ_NAME_LEN = 16;
 export const XDP_PACKET_HEADROOM = 256;
 /** bpf_attr.prog_flags, since Linux 5.18: the program takes packets of several fragments. */
 export const BPF_F_XDP_HAS_FRAGS = 1 << 5;
+/** bpf_attr.prog_flags, since Linux 6.3: the program is for one interface, whose hints it may read. */
+export const BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6;
 /** bpf_attr.test.flags: the packets really leave through the device. */
 export const BPF_F_TEST_XDP_LIVE_FRAMES = 1 << 1;
 

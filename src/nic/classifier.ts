@@ -3,6 +3,7 @@ import { PacketError } from '../errors.js';
 import { createFlowKey, type FlowKey, parseFlowKey } from '../packet/flow-key.js';
 import { FlowTable } from '../steering/flow-table.js';
 import type { FlowRule } from '../steering/rules.js';
+import { FlowHash } from './flow-hash.js';
 import { Rss, type RssOptions } from './rss.js';
 
 /** RSS spreads over so many queues at most, as on i40e; queues beyond are reached by flow-director rules only. */
@@ -32,6 +33,8 @@ export class Classifier {
   queue = 0;
   /** Arena offset of the RSS hashes of the last run's packets, for the descriptors; 0 when there are none. */
   hashes = 0;
+  /** The hash of single packets, as the device tells it to programs. */
+  readonly flowHash: FlowHash;
   readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
   readonly #key: FlowKey = createFlowKey();
@@ -55,6 +58,7 @@ export class Classifier {
     this.#director = new FlowTable({ limit: Math.max(1, rules) });
     const spread = Math.min(queues, MOST_SPREAD_QUEUES);
     this.#rss = new Rss({ queues: spread, ...rss });
+    this.flowHash = new FlowHash(arena.u8, this.#rss);
     this.#spread = Array.from({ length: spread }, (_, queue) => queue);
     this.#hasHashes = queues > 1;
     this.#memory = queues > 1 || rules > 0 ? arena.allocate(MEMORY_BYTES) : undefined;

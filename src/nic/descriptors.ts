@@ -5,10 +5,12 @@
 //                    word 0     word 1     word 2      word 3
 //   receive, read    address    -          -           0
 //   receive, back    RSS hash   -          -           status (bits 0-7), length (8-31)
+//     with hints     RSS hash   hash type  time        status (bits 0-7), length (8-31)
 //   transmit, read   address    length     command     0
 //   transmit, back   (as read)                         status
 //
-// The room of receive frames is a register of the queue: they are all alike.
+// Hints are written where a program wants them: what the hash was made of, and HAS_HINTS; the lower half of the device's time in
+// nanoseconds, which the driver completes. The room of receive frames is a register of the queue: they are all alike.
 
 export const HARDWARE_DESCRIPTOR_BYTES = 16;
 /** Write-back of received packets: where the length in bytes is, in the status word. */
@@ -19,3 +21,5 @@ export const STATUS_DONE = 1;
 export const END_OF_PACKET = 2;
 /** Status of a transmit descriptor: not sent, the link is down. */
 export const STATUS_LINK_DOWN = 4;
+/** In the word of the hash type: the device has written hints. */
+export const HAS_HINTS = 1 << 31;

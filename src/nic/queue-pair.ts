@@ -53,6 +53,12 @@ export class QueuePair {
     this.arena.u8.fill(0, this.#region.offset, this.#region.offset + this.#region.bytes);
   }
 
+  /** No descriptor has hints any more. */
+  forgetHints(): void {
+    const { i32 } = this.arena;
+    for (let i = 0; i <= this.mask; i++) i32[((this.receiveRing + i * HARDWARE_DESCRIPTOR_BYTES) >> 2) + 1] = 0;
+  }
+
   close(): void {
     this.arena.free(this.#region);
   }

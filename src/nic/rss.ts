@@ -84,6 +84,11 @@ export class Rss {
     for (let i = 0; i < this.entries; i++) this.#table[i] = i % queues;
   }
 
+  /** Whether ports take part. */
+  get hashesPorts(): boolean {
+    return this.#ports !== 0;
+  }
+
   /** A copy of the key. */
   get key(): Uint8Array {
     return this.#key.slice();

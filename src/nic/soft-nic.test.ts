@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import { FakeWire } from '../../test/support/fake-wire.js';
 import { udpPacket } from '../../test/support/packets.js';
 import { Arena, type Region } from '../arena/arena.js';
+import { createFlowKey, parseFlowKey } from '../packet/flow-key.js';
 import { Classifier } from './classifier.js';
-import { END_OF_PACKET, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from './descriptors.js';
+import { END_OF_PACKET, HAS_HINTS, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from './descriptors.js';
 import type { QueuePair } from './queue-pair.js';
+import { Rss } from './rss.js';
 import { type InterruptModeration, SoftNic } from './soft-nic.js';
 
 const ROOM = 1792;
@@ -358,4 +360,35 @@ test('close gives all memory back', () => {
   for (const queue of [0, 3, 4]) nic.open(queue);
   nic.close();
   assert.equal(bench.arena.freeBytes, before);
+});
+
+test('hints are written where they are wanted: hash, what it was made of, lower half of the time', () => {
+  for (const queues of [1, 4]) {
+    const bench = new Bench({ queues });
+    const pair = bench.nic.open(0);
+    if (queues > 1) for (const queue of [1, 2, 3]) bench.classifier.setSpread(queue, false);
+    bench.post(pair, 12);
+    bench.wire.arrive(...packets(1));
+    bench.advance();
+    bench.nic.setHints(true);
+    bench.now = 5 * 2 ** 32;
+    bench.wire.arrive(...packets(1, 1500), udpPacket({ destination: '10.0.0.3' }), new Uint8Array(60));
+    bench.advance();
+    bench.nic.setHints(false);
+    bench.wire.arrive(...packets(1));
+    bench.advance();
+    const { i32 } = bench.arena;
+    const word = (index: number, at: number) => i32[(pair.receiveRing >> 2) + index * 4 + at]!;
+    const kinds = [0, 1, 2, 3].map((index) => word(index, 1));
+    assert.deepEqual(kinds, [0, 41 | HAS_HINTS, 41 | HAS_HINTS, 0 | HAS_HINTS]);
+    const key = createFlowKey();
+    const rss = new Rss({ queues: 1 });
+    for (const [index, destination] of ['10.0.0.2', '10.0.0.3'].entries()) {
+      parseFlowKey(udpPacket({ destination }), 0, 60, key);
+      assert.equal(word(index + 1, 0), rss.hash(key));
+      assert.equal(word(index + 1, 2), 1000);
+    }
+    assert.equal(word(3, 0), 0);
+    assert.deepEqual(bench.packet(pair, 1), packets(1, 1500)[0]);
+  }
 });

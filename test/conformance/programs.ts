@@ -44,6 +44,8 @@ export interface ProgramConformanceOptions {
   readonly redirected: Readonly<Record<'native' | 'generic', readonly Mode[]>>;
   /** Whether a device takes what is sent to it by a program only while it runs one itself (veth of Linux). */
   readonly wantsProgramAtEnd: boolean;
+  /** Whether the device notes when packets arrive. */
+  readonly hardwareTimes: boolean;
   create(): Promise<ProgramFixture>;
 }
 
@@ -97,6 +99,52 @@ const LONGER = `
     exit
   drop:
     r0 = 1
+    exit
+`;
+
+/** Notes the hints of packets: what each kernel function returned (time, hash, VLAN tag at 0, 4, 24), time at 8, hash and its type at 16. */
+const HINTS = `
+  .map hints array key 4 value 32 entries 1
+  .extern bpf_xdp_metadata_rx_timestamp
+  .extern bpf_xdp_metadata_rx_hash
+  .extern bpf_xdp_metadata_rx_vlan_tag
+  .section xdp
+  .function hints
+    r6 = r1
+    *(u32 *)(r10 -4) = 0
+    r2 = r10
+    r2 += -4
+    r1 = map[hints]
+    call bpf_map_lookup_elem
+    if r0 == 0 goto done
+    r7 = r0
+    *(u64 *)(r10 -16) = 0
+    *(u64 *)(r10 -24) = 0
+    r1 = r6
+    r2 = r10
+    r2 += -16
+    call bpf_xdp_metadata_rx_timestamp
+    *(u32 *)(r7 +0) = r0
+    r1 = *(u64 *)(r10 -16)
+    *(u64 *)(r7 +8) = r1
+    r1 = r6
+    r2 = r10
+    r2 += -24
+    r3 = r10
+    r3 += -20
+    call bpf_xdp_metadata_rx_hash
+    *(u32 *)(r7 +4) = r0
+    r1 = *(u64 *)(r10 -24)
+    *(u64 *)(r7 +16) = r1
+    r1 = r6
+    r2 = r10
+    r2 += -24
+    r3 = r10
+    r3 += -20
+    call bpf_xdp_metadata_rx_vlan_tag
+    *(u32 *)(r7 +24) = r0
+  done:
+    r0 = 2
     exit
 `;
 
@@ -274,6 +322,34 @@ export function programConformance(options: ProgramConformanceOptions): void {
         await socket.close();
       }
       await attachment.detach();
+      object.close();
+    });
+
+    test('a program that is bound to an interface reads the hints of its packets', async () => {
+      const { kernel, near, far } = fixture;
+      await assert.rejects(kernel.loadObject(assemble(HINTS)), { code: 'PROGRAM_REFUSED', remedy: /boundTo/ });
+      await assert.rejects(kernel.loadObject(assemble(HINTS), { boundTo: 'tp4none' }), { code: 'NO_INTERFACE' });
+      const object = await kernel.loadObject(assemble(HINTS), { boundTo: near });
+      const [program] = object.programs;
+      assert.throws(() => program!.test(udpPacket()), { code: 'MODE_UNSUPPORTED', message: /hints/ });
+      for (const request of [
+        { interface: far, hook: 'native' },
+        { interface: near, hook: 'generic' },
+      ] as const) {
+        await assert.rejects(kernel.attachProgram(program!, request), {
+          code: 'MODE_UNSUPPORTED',
+          message: /hints of/,
+        });
+      }
+      const attachment = await kernel.attachProgram(program!, { interface: near, hook: 'native' });
+      const stack = await open(near, { mode: 'v3' });
+      await send(5);
+      await receiveNumbered(stack, 5, 60);
+      const noted = new DataView(object.maps.get('hints')!.lookup(word(0))!.slice().buffer);
+      assert.deepEqual([noted.getInt32(0, true), noted.getInt32(4, true), noted.getInt32(24, true)], [0, 0, -61]);
+      assert.equal(noted.getBigUint64(8, true) > 0n, options.hardwareTimes);
+      await attachment.detach();
+      await stack.close();
       object.close();
     });
 

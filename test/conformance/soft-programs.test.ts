@@ -14,6 +14,7 @@ function soft(
     name,
     redirected: REDIRECTED,
     wantsProgramAtEnd: false,
+    hardwareTimes: name.includes('NIC'),
     async create() {
       const kernel = new SoftKernel({ arena: Arena.create(2 ** 27), ...kernelOptions });
       await addDevices(kernel);

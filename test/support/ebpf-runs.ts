@@ -10,6 +10,7 @@ import {
   PACKET_FAULT,
   PACKET_FAULT_SLOT,
   PACKET_FIRST,
+  PACKET_HINTS,
   PACKET_LIMIT,
   PACKET_REDIRECT_FLAGS,
   PACKET_REDIRECT_MAP,
@@ -63,7 +64,8 @@ export class EbpfRuns {
     return this.#engine.prepare({ program, maps }, this.machine);
   }
 
-  run(executable: Executable, packet: Uint8Array = new Uint8Array(64)): RunResult {
+  /** @param hints arena offset of the packet's hints */
+  run(executable: Executable, packet: Uint8Array = new Uint8Array(64), hints = 0): RunResult {
     const { i32, u8 } = this.arena;
     const words = this.record >> 2;
     const data = this.packets + HEADROOM;
@@ -74,6 +76,7 @@ export class EbpfRuns {
     i32[words + PACKET_DATA] = data;
     i32[words + PACKET_DATA_END] = data + packet.length;
     i32[words + PACKET_LIMIT] = data + packet.length + TAILROOM;
+    i32[words + PACKET_HINTS] = hints;
     executable.run(this.record, 1);
     const word = (index: number) => i32[words + index]!;
     const registers = (this.machine.control >> 2) + CONTROL_REGISTERS;

@@ -88,7 +88,7 @@ async function load(
 ): Promise<number> {
   const kernel = new LinuxKernel();
   try {
-    const loaded = await kernel.loadObject(object, { maps: await openGivenMaps(kernel, given) });
+    const loaded = await kernel.loadObject(object, { maps: await openGivenMaps(kernel, given), boundTo: name });
     const reader = records === undefined ? undefined : await openNamedRecords(kernel, loaded, records);
     const attachment = await kernel.attachProgram(loaded.programs[object.programs.indexOf(program)]!, {
       interface: name,

@@ -3,6 +3,7 @@ import { RoutingTable } from '../routing/routing-table.js';
 import { ADJUST_HELPERS } from './adjust-helpers.js';
 import type { Helper, HelperTable } from './contract.js';
 import { generalHelpers } from './general-helpers.js';
+import { HINT_FUNCTIONS } from './hint-functions.js';
 import { MAP_HELPERS } from './map-helpers.js';
 import { processNanoseconds, randomWord, type XdpHelperOptions } from './options.js';
 import { PACKET_HELPERS } from './packet-helpers.js';
@@ -44,6 +45,7 @@ export function createXdpHelpers(options: XdpHelperOptions = {}): HelperTable {
     ...ADJUST_HELPERS,
     ...PACKET_HELPERS,
     ...routingHelpers(routes),
+    ...HINT_FUNCTIONS,
   ]);
 }
 

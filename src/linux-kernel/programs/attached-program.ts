@@ -1,4 +1,5 @@
 import { PacketError } from '../../errors.js';
+import { checkBinding } from '../../kernel/program-binding.js';
 import type { AttachRequest, LoadedProgram, ProgramAttachment } from '../../kernel/programs.js';
 import { checkChoice, checkOptionNames } from '../../options.js';
 import { type LinuxInterface, readInterface } from '../interfaces.js';
@@ -52,6 +53,7 @@ export class LinuxAttachment implements ProgramAttachment {
         remedy: "'native' or 'generic', or a program of the place xdp/devmap in an entry of a devmap",
       });
     }
+    checkBinding(loaded.program, loaded.boundTo, request);
     const attachment = new LinuxAttachment(place, device, hook, loaded);
     await attachment.#resets.settled(device);
     return attachment;
@@ -64,6 +66,7 @@ export class LinuxAttachment implements ProgramAttachment {
       });
     }
     const loaded = expectLinuxProgram(program);
+    checkBinding(loaded.program, loaded.boundTo, this);
     this.#resets.expect(this.#device);
     this.#link.update(loaded.handle, `attach another program to ${this.interface}`);
     const before = this.#object;

@@ -1,6 +1,8 @@
 import type { Program } from '../../ebpf/program.js';
 import { checkInteger, PacketError } from '../../errors.js';
+import { checkUnbound } from '../../kernel/program-binding.js';
 import type { LoadedProgram, TestRun } from '../../kernel/programs.js';
+import { readInterface } from '../interfaces.js';
 import type { SystemCalls } from '../system-calls.js';
 import type { LinuxMap } from './linux-map.js';
 import type { LinuxObject } from './loaded-object.js';
@@ -13,6 +15,8 @@ const MOST_REPEATS = 2 ** 31 - 1;
 /** A program in the Linux kernel. It lives as long as links, maps and descriptors name it; this is one descriptor. */
 export class LinuxProgram implements LoadedProgram {
   readonly program: Program;
+  /** Interface whose hints it reads. */
+  readonly boundTo: string | undefined;
   /** What it belongs to, once that is complete. */
   object: LinuxObject | undefined;
   readonly #calls: SystemCalls;
@@ -24,15 +28,18 @@ export class LinuxProgram implements LoadedProgram {
    * Loads it.
    *
    * @param maps in the order of `program.maps`; the kernel keeps them for as long as the program
-   * @throws PacketError PROGRAM_REFUSED, NO_PRIVILEGE, SYSTEM_CALL
+   * @param boundTo interface whose hints it reads
+   * @throws PacketError PROGRAM_REFUSED, NO_INTERFACE, NO_PRIVILEGE, SYSTEM_CALL
    */
-  constructor(calls: SystemCalls, program: Program, maps: readonly LinuxMap[]) {
+  constructor(calls: SystemCalls, program: Program, maps: readonly LinuxMap[], boundTo?: string) {
     this.#calls = calls;
     this.program = program;
+    this.boundTo = boundTo;
     this.#descriptor = loadProgram(
       calls,
       program,
       maps.map(({ handle }) => handle),
+      boundTo === undefined ? 0 : readInterface(calls, boundTo).index,
     );
   }
 
@@ -46,6 +53,7 @@ export class LinuxProgram implements LoadedProgram {
 
   test(packet: Uint8Array, repeat = 1): TestRun {
     checkInteger('repeat', repeat, 1, MOST_REPEATS);
+    checkUnbound(this.program, this.boundTo, 'tried on packets that no device has received');
     this.#testRuns ??= new TestRuns(this.#calls);
     return this.#testRuns.run(this.handle, packet, repeat);
   }

@@ -1,6 +1,7 @@
 import type { MapContents, MapDefinition } from '../../ebpf/maps/contract.js';
 import type { ProgramObject } from '../../ebpf/program.js';
 import { chooseMaps, choosePrograms, enterNamed, mapsOf } from '../../kernel/object-choice.js';
+import { bindingOf } from '../../kernel/program-binding.js';
 import type { LoadOptions } from '../../kernel/programs.js';
 import { checkOptionNames } from '../../options.js';
 import type { SystemCalls } from '../system-calls.js';
@@ -24,7 +25,7 @@ export interface LoadPlace {
  * @throws PacketError PROGRAM_REFUSED, MAP_UNSUPPORTED, INVALID_OPTION, NO_PRIVILEGE, SYSTEM_CALL
  */
 export function loadObject(place: LoadPlace, object: ProgramObject, options: LoadOptions = {}): LinuxObject {
-  checkOptionNames('loadObject', options, ['maps', 'programs']);
+  checkOptionNames('loadObject', options, ['maps', 'programs', 'boundTo']);
   const wanted = choosePrograms(object, options.programs);
   const given = chooseMaps(object, options.maps, expectLinuxMap);
   const owned: Closable[] = [];
@@ -38,7 +39,7 @@ export function loadObject(place: LoadPlace, object: ProgramObject, options: Loa
     }
     const programs: LinuxProgram[] = [];
     for (const program of wanted) {
-      const loaded = new LinuxProgram(place.calls, program, mapsOf(program, byName));
+      const loaded = new LinuxProgram(place.calls, program, mapsOf(program, byName), bindingOf(program, options));
       owned.push(loaded);
       programs.push(loaded);
     }

@@ -11,6 +11,7 @@ import {
 import type { Program, ProgramPlace } from '../../ebpf/program.js';
 import { MOST_SLOTS } from '../../ebpf/structure.js';
 import {
+  BPF_F_XDP_DEV_BOUND_ONLY,
   BPF_F_XDP_HAS_FRAGS,
   BPF_PROG_LOAD,
   BPF_PROG_TYPE_XDP,
@@ -40,10 +41,11 @@ const ATTACH_TYPES: Readonly<Record<ProgramPlace, number>> = {
  * Loads a program.
  *
  * @param maps descriptors of the program's maps, in the order of `program.maps`
+ * @param device index of the interface whose hints it reads; 0 for a program that reads none
  * @returns its descriptor, which is the caller's
  * @throws PacketError PROGRAM_REFUSED (a {@link ProgramRefusal}), PROGRAM_CORRUPT (its BTF), NO_PRIVILEGE, SYSTEM_CALL
  */
-export function loadProgram(calls: SystemCalls, program: Program, maps: readonly number[]): number {
+export function loadProgram(calls: SystemCalls, program: Program, maps: readonly number[], device = 0): number {
   const { name, license, place, segments } = program;
   const slots = relocate(program, maps);
   const instructions = Struct.of(encodeInstructions(slots));
@@ -53,8 +55,9 @@ export function loadProgram(calls: SystemCalls, program: Program, maps: readonly
     .u32(4, instructions.length / SLOT_BYTES)
     .pointer(8, instructions, calls.address(instructions))
     .pointer(16, licence, calls.address(licence))
-    .u32(44, segments ? BPF_F_XDP_HAS_FRAGS : 0)
+    .u32(44, (segments ? BPF_F_XDP_HAS_FRAGS : 0) | (device === 0 ? 0 : BPF_F_XDP_DEV_BOUND_ONLY))
     .text(48, kernelName(name))
+    .u32(64, device)
     .u32(68, ATTACH_TYPES[place]);
   const types = loadProgramTypes(calls, program);
   if (types !== undefined) {

@@ -1,10 +1,19 @@
 import type { Arena, Region } from '../../arena/arena.js';
+import { type Driver, ReceiveHints } from '../../driver/contract.js';
 import {
+  HINT_HASH,
+  HINT_TIME,
+  HINTS_BYTES,
+  HINTS_HASH,
+  HINTS_HASH_TYPE,
+  HINTS_PRESENT,
+  HINTS_TIME,
   PACKET_DATA,
   PACKET_DATA_END,
   PACKET_DATA_META,
   PACKET_EGRESS_IFINDEX,
   PACKET_FIRST,
+  PACKET_HINTS,
   PACKET_INGRESS_IFINDEX,
   PACKET_LIMIT,
   PACKET_RECORD_BYTES,
@@ -19,6 +28,7 @@ export const RUN_PACKETS = 64;
 const CONTINUES_NEXT = CONTINUES;
 const RECORD_WORDS = PACKET_RECORD_BYTES >> 2;
 const MOST = RUN_PACKETS;
+const WORD = 2 ** 32;
 
 /**
  * Describes packets of a packet array to a program, in records, in the order of the array. Of a packet of several frames it describes the
@@ -38,13 +48,21 @@ export class PacketRecords {
   readonly #arena: Arena;
   readonly #region: Region;
   readonly #i32: Int32Array;
+  /** Arena offset of the hints of the first record. */
+  readonly #hints: number;
+  readonly #read = new ReceiveHints();
 
   /** @throws PacketError ARENA_EXHAUSTED */
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#i32 = arena.i32;
-    this.#region = arena.allocate(MOST * PACKET_RECORD_BYTES);
+    this.#region = arena.allocate(MOST * (PACKET_RECORD_BYTES + HINTS_BYTES));
     this.first = this.#region.offset;
+    this.#hints = this.first + MOST * PACKET_RECORD_BYTES;
+    arena.clear(this.#region);
+    for (let i = 0; i < MOST; i++) {
+      this.#i32[(this.first >> 2) + i * RECORD_WORDS + PACKET_HINTS] = this.#hints + i * HINTS_BYTES;
+    }
   }
 
   /**
@@ -88,6 +106,25 @@ export class PacketRecords {
     this.shown = (word - (this.first >> 2)) / RECORD_WORDS;
     this.entries = (at - from) | 0;
     return packets;
+  }
+
+  /** Adds to the records of the packets described what their device says of them. */
+  describeHints(array: PacketArray, queue: number, packets: number, driver: Driver): void {
+    const i32 = this.#i32;
+    const read = this.#read;
+    for (let i = 0; i < packets; i++) {
+      const record = this.record[i]!;
+      if (record < 0) continue;
+      driver.readHints(array, queue, this.firstEntry[i]!, read);
+      const hints = i32[record + PACKET_HINTS]! >> 2;
+      const { hash, hashType, time } = read;
+      // A device that knows times has looked at the packet.
+      i32[hints + HINTS_PRESENT] = time < 0 ? 0 : HINT_HASH | HINT_TIME;
+      i32[hints + HINTS_HASH] = hash;
+      i32[hints + HINTS_HASH_TYPE] = hashType;
+      i32[hints + HINTS_TIME] = (time % WORD) | 0;
+      i32[hints + HINTS_TIME + 1] = Math.floor(time / WORD);
+    }
   }
 
   /** Says of all packets shown where they come from, and where they leave by (0 on receiving). */

@@ -12,6 +12,7 @@ import {
   XDP_REDIRECT,
   XDP_TX,
 } from '../../ebpf/execution.js';
+import { readsHints } from '../../ebpf/program.js';
 import { PacketArray } from '../../packet-array/packet-array.js';
 import { PacketList } from '../../packet-array/packet-list.js';
 import type { Device } from '../device.js';
@@ -33,8 +34,8 @@ const ENTRIES = 2048;
  *                                     +-- DROP, ABORTED --> frame back to where it came from
  */
 export class ReceiveProgram implements ReceiveHook {
-  /** What runs; another may take its place at any time between two calls. */
-  executable: Executable;
+  #executable: Executable;
+  #wantsHints: boolean;
   readonly #device: Device;
   readonly #counters: ProgramCounters;
   readonly #records: PacketRecords;
@@ -51,12 +52,23 @@ export class ReceiveProgram implements ReceiveHook {
 
   /** @throws PacketError ARENA_EXHAUSTED */
   constructor(network: Network, device: Device, counters: ProgramCounters, executable: Executable) {
-    this.executable = executable;
+    this.#executable = executable;
+    this.#wantsHints = readsHints(executable.bound.program);
     this.#device = device;
     this.#counters = counters;
     this.#records = new PacketRecords(network.machine.arena);
     this.#redirections = new Redirections(network, device, counters);
     this.#i32 = network.machine.arena.i32;
+  }
+
+  get wantsHints(): boolean {
+    return this.#wantsHints;
+  }
+
+  /** Puts another program in its place, from the next packets on. */
+  replace(executable: Executable): void {
+    this.#executable = executable;
+    this.#wantsHints = readsHints(executable.bound.program);
   }
 
   flush(queue: number, array: PacketArray, count: number, end: QueueEnds['receive']): void {
@@ -67,10 +79,11 @@ export class ReceiveProgram implements ReceiveHook {
   /** Sees to the first packets of `limit` entries. */
   #run(queue: number, array: PacketArray, limit: number, end: QueueEnds['receive']): void {
     const records = this.#records;
-    const { segments } = this.executable.bound.program;
+    const { segments } = this.#executable.bound.program;
     const packets = records.describe(array, array.start, limit, end.frameBytes, segments);
     records.setOrigin(this.#device.index, queue, 0);
-    this.executable.run(records.first, records.shown);
+    if (this.#wantsHints) records.describeHints(array, queue, packets, this.#device.driver);
+    this.#executable.run(records.first, records.shown);
     if (this.#allPass(array, packets)) {
       this.#counters.pass += packets;
       end.flush(array, records.entries);

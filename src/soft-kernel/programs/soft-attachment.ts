@@ -1,5 +1,6 @@
 import type { Machine } from '../../ebpf/machine.js';
 import { PacketError } from '../../errors.js';
+import { checkBinding } from '../../kernel/program-binding.js';
 import type { AttachRequest, LoadedProgram, ProgramAttachment, ProgramHook } from '../../kernel/programs.js';
 import { LINK_OVERHEAD_BYTES } from '../../nic/soft-nic.js';
 import { checkChoice, checkOptionNames } from '../../options.js';
@@ -36,6 +37,7 @@ export class SoftAttachment implements ProgramAttachment {
     this.hook = checkChoice('hook', request.hook, HOOKS);
     const loaded = expectAttachable(program, place.machine);
     const device = place.device(request.interface);
+    checkBinding(loaded.program, loaded.boundTo, request);
     checkSegments(loaded, device);
     device.programs.expectFree(this.hook);
     this.interface = device.driver.name;
@@ -62,8 +64,10 @@ export class SoftAttachment implements ProgramAttachment {
       });
     }
     const loaded = expectAttachable(program, this.#place.machine);
+    checkBinding(loaded.program, loaded.boundTo, this);
     checkSegments(loaded, this.#device);
-    this.#running.executable = loaded.executable;
+    this.#running.replace(loaded.executable);
+    this.#set(this.#running); // whether hints are wanted may have changed
     this.#device.programs.attached.set(this.hook, loaded.program.name);
     loaded.object?.retain();
     this.#object?.release();
@@ -83,7 +87,7 @@ export class SoftAttachment implements ProgramAttachment {
 /** @throws PacketError INVALID_OPTION, WRONG_STATE */
 function expectAttachable(program: LoadedProgram, machine: Machine): SoftProgram {
   const loaded = expectSoftProgram(program, machine);
-  void loaded.handle; // it must not be closed
+  loaded.expectOpen();
   const { name, place } = loaded.program;
   if (place === 'xdp') return loaded;
   throw new PacketError('INVALID_OPTION', `program ${name} is for entries of maps (${place}), not for an interface`, {

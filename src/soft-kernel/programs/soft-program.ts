@@ -2,6 +2,7 @@ import type { Executable } from '../../ebpf/execution.js';
 import type { Machine } from '../../ebpf/machine.js';
 import type { Program } from '../../ebpf/program.js';
 import { checkInteger, PacketError } from '../../errors.js';
+import { checkUnbound } from '../../kernel/program-binding.js';
 import type { LoadedProgram, TestRun } from '../../kernel/programs.js';
 import type { SoftObject } from './soft-object.js';
 import type { TestBench } from './test-bench.js';
@@ -14,23 +15,33 @@ export class SoftProgram implements LoadedProgram {
   readonly program: Program;
   readonly executable: Executable;
   readonly machine: Machine;
+  /** Interface whose hints it reads. */
+  readonly boundTo: string | undefined;
   /** What it belongs to, once that is complete. */
   object: SoftObject | undefined;
   readonly #number: number;
   readonly #bench: TestBench;
   #closed = false;
 
-  constructor(machine: Machine, executable: Executable, bench: TestBench) {
+  constructor(machine: Machine, executable: Executable, bench: TestBench, boundTo?: string) {
     this.machine = machine;
     this.executable = executable;
     this.program = executable.bound.program;
     this.#bench = bench;
+    this.boundTo = boundTo;
     this.#number = machine.addProgram(executable);
   }
 
-  /** Its number on the machine. @throws PacketError WRONG_STATE */
+  /** Its number on the machine, for entries of maps. @throws PacketError WRONG_STATE, MODE_UNSUPPORTED (it reads hints) */
   get handle(): number {
-    if (!this.#closed) return this.#number;
+    this.expectOpen();
+    checkUnbound(this.program, this.boundTo, 'an entry of a map');
+    return this.#number;
+  }
+
+  /** @throws PacketError WRONG_STATE */
+  expectOpen(): void {
+    if (!this.#closed) return;
     throw new PacketError('WRONG_STATE', `program ${this.program.name} is closed`, {
       remedy: 'use it before the object that it belongs to is closed',
     });
@@ -38,7 +49,8 @@ export class SoftProgram implements LoadedProgram {
 
   test(packet: Uint8Array, repeat = 1): TestRun {
     checkInteger('repeat', repeat, 1, MOST_REPEATS);
-    void this.handle; // it must not be closed
+    checkUnbound(this.program, this.boundTo, 'tried on packets that no device has received');
+    this.expectOpen();
     return this.#bench.run(this.executable, packet, repeat);
   }
 

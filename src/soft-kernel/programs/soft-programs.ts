@@ -53,7 +53,8 @@ export class SoftPrograms {
 
   loadObject(object: ProgramObject, options?: LoadOptions): SoftObject {
     const { engine } = this.#surroundings;
-    return loadObject({ machine: this.#machine, engine, bench: this.#bench }, object, options);
+    const device = (name: string) => this.#surroundings.device(name);
+    return loadObject({ machine: this.#machine, engine, bench: this.#bench, device }, object, options);
   }
 
   attach(program: LoadedProgram, request: AttachRequest): SoftAttachment {

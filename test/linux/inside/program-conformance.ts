@@ -15,6 +15,7 @@ programConformance({
   name: 'programs in the Linux kernel, veth pairs',
   redirected: { native: ['xdp-copy'], generic: ['xdp-generic'] },
   wantsProgramAtEnd: true,
+  hardwareTimes: false,
   async create() {
     const kernel = new LinuxKernel({ arena: Arena.create(2 ** 27) });
     const otherIndex = (await kernel.interfaces()).find(({ name }) => name === 'tp4other')!.index!;
