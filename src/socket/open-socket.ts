@@ -72,8 +72,8 @@ export interface OpenSocketOptions {
    */
   readonly allowCutoff?: boolean;
   /**
-   * Linux from 6.8, AF_XDP: has the kernel (in zero-copy mode the device) fill in checksums of sent packets, each asked for by
-   * `socket.requestChecksum`. Default false; refuses modes that cannot.
+   * AF_XDP; Linux from 6.8, and the soft kernel: has the kernel (on Linux in zero-copy mode the device) fill in checksums of sent
+   * packets, each asked for by `socket.requestChecksum`. Default false; refuses modes that cannot.
    */
   readonly transmitChecksums?: boolean;
   /**

@@ -13,6 +13,7 @@ import type {
   PacketVersion,
   RingRequest,
   SocketMaps,
+  TransmitMetadata,
   WaitOptions,
 } from '../kernel/contract.js';
 import { ORDER_OF_CALLS, SEND_ONLY_REMEDY } from '../kernel/remedies.js';
@@ -65,6 +66,8 @@ export class SoftSocket implements KernelSocket {
   #driver: Driver | undefined;
   #driverQueue = 0;
   #closed = false;
+  /** Whether packets may ask for their checksum. */
+  #checksums = false;
 
   constructor(
     private readonly kernel: SoftKernel,
@@ -124,6 +127,22 @@ export class SoftSocket implements KernelSocket {
     return this.#rings.maps;
   }
 
+  /** Checksums of AF_XDP sockets; the kernel has nothing else that metadata could ask for. @throws PacketError MODE_UNSUPPORTED */
+  async transmitMetadata({ checksums, timestamps, launchTimes }: TransmitMetadata): Promise<void> {
+    this.#expect(this.#attachment === undefined, 'the socket is bound already');
+    if (timestamps || launchTimes || this.version !== 'xdp') {
+      const option = timestamps ? 'transmitTimestamps' : launchTimes ? 'launchTimes' : 'transmitChecksums';
+      throw new PacketError(
+        'MODE_UNSUPPORTED',
+        `${option}: the soft kernel has no such thing on ${this.version} sockets`,
+        {
+          remedy: option === 'transmitChecksums' ? "mode 'xdp-copy' or 'xdp-zc'" : 'leave the option out',
+        },
+      );
+    }
+    this.#checksums = checksums;
+  }
+
   async bind(given: BindRequest): Promise<Binding> {
     const rings = this.#rings;
     this.#expect(rings !== undefined, 'map comes before bind');
@@ -163,7 +182,7 @@ export class SoftSocket implements KernelSocket {
       case 'v4':
         return new V4KernelRings(means, this.#memory!, maps, segments);
       case 'xdp':
-        return new XdpKernelRings(means, this.#memory!, maps, segments);
+        return new XdpKernelRings(means, this.#memory!, maps, segments, this.#checksums);
     }
   }
 

@@ -12,26 +12,30 @@ import { KERNEL_HEADROOM_BYTES } from '../../packet-buffer/packet-buffer.js';
 import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
 import { FrameStack } from '../frame-stack.js';
 import { KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
-import { PACKET_CONTINUED } from './layout.js';
+import { HAS_METADATA, PACKET_CONTINUED } from './layout.js';
+import { fillInChecksum } from './transmit-checksum.js';
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
 const CONTINUED = PACKET_CONTINUED;
 const CONTINUES_NEXT = CONTINUES;
 const ERRORS = ERROR_MASK;
 const MOST = MOST_PARTS;
+const METADATA = HAS_METADATA;
 
 /** The kernel side of AF_XDP's four index rings, as Linux treats them (net/xdp/xsk_queue.h describes the checks). */
 export class XdpKernelRings extends FrameKernelRings {
   readonly receive: XdpReceiveEnd | undefined;
   readonly transmit: XdpTransmitEnd | undefined;
 
-  constructor(means: CopyMeans, memory: MemoryRegistration, maps: SocketMaps, segments: boolean) {
+  /** @param checksums whether packets may ask for their checksum, by metadata in front of them */
+  constructor(means: CopyMeans, memory: MemoryRegistration, maps: SocketMaps, segments: boolean, checksums = false) {
     super(means, new KernelRingCounters(), segments);
     if (maps.receive && maps.fill) {
       this.receive = new XdpReceiveEnd(means.i32, memory, maps.fill, maps.receive, this.counters);
     }
     if (maps.transmit && maps.completion) {
-      this.transmit = new XdpTransmitEnd(means.i32, memory, maps.transmit, maps.completion, this.counters, segments);
+      const options = (segments ? CONTINUED : 0) | (checksums ? METADATA : 0);
+      this.transmit = new XdpTransmitEnd(means.i32, memory, maps.transmit, maps.completion, this.counters, options);
     }
   }
 
@@ -196,12 +200,14 @@ class XdpReceiveEnd implements ReceiveEnd {
 /** TX ring to array, array to completion ring. */
 class XdpTransmitEnd implements FrameSource, FrameSink {
   readonly #i32: Int32Array;
+  readonly #u8: Uint8Array;
   readonly #transmit: KernelRing;
   readonly #completion: KernelRing;
   readonly #base: number;
   readonly #bytes: number;
   readonly #frameMask: number;
   readonly #counters: KernelRingCounters;
+  /** Option bits that descriptors may have. */
   readonly #options: number;
   /** Populated and not yet completed: each has its place in the completion ring reserved. */
   #reserved = 0;
@@ -214,7 +220,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     transmit: RingMap,
     completion: RingMap,
     counters: KernelRingCounters,
-    segments: boolean,
+    options: number,
   ) {
     this.#i32 = i32;
     this.#transmit = new KernelRing(i32, transmit, 'consumer');
@@ -223,7 +229,8 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     this.#bytes = memory.frames * memory.frameSize;
     this.#frameMask = ~(memory.frameSize - 1);
     this.#counters = counters;
-    this.#options = segments ? CONTINUED : 0;
+    this.#u8 = new Uint8Array(i32.buffer);
+    this.#options = options;
   }
 
   posted(): boolean {
@@ -296,6 +303,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     let packet = 0;
     let good = true;
     let more = true;
+    let asks = false;
     while (more && parts < limit && parts < MOST) {
       const descriptor = (base + (((index + parts) & mask) << 2)) | 0;
       const address = i32[descriptor]!;
@@ -311,6 +319,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
       ) {
         good = false;
       }
+      asks ||= (options & METADATA) !== 0;
       packet += bytes;
       const at = (end + parts) & arrayMask;
       addresses[at] = this.#base + address;
@@ -320,12 +329,18 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
       parts++;
     }
     if (more && parts < MOST) return 0;
-    if (good && !more && packet <= this.largestPacket) {
+    if (good && !more && packet <= this.largestPacket && (!asks || (parts === 1 && this.#fillIn(array)))) {
       array.end = (end + parts) | 0;
       return parts;
     }
     this.#refuse(index, parts);
     return -parts;
+  }
+
+  /** Does what the packet in the array's next entry asks for. */
+  #fillIn({ address, length, mask, end }: PacketArray): boolean {
+    const at = address[end & mask]!;
+    return fillInChecksum(this.#i32, this.#u8, at, at & ~this.#frameMask, length[end & mask]!);
   }
 
   /** Completes the descriptors of an invalid packet at once, whatever address they name: so Linux does, without an error. */

@@ -10,6 +10,8 @@ export const ADDRESS_BYTES = 8;
 export const DESCRIPTOR_BYTES = 16;
 /** Options bit: the packet continues in the next descriptor (XDP_PKT_CONTD). */
 export const PACKET_CONTINUED = 1;
+/** Options bit: there is metadata in front of the packet (XDP_TX_METADATA). */
+export const HAS_METADATA = 2;
 /** Bytes of that metadata, where a socket was opened for it: struct xsk_tx_metadata as of Linux 6.14. */
 export const TRANSMIT_METADATA_BYTES = 24;
 /** Where the soft kernel puts the words of a ring; on Linux XDP_MMAP_OFFSETS says. */

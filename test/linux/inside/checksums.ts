@@ -116,7 +116,7 @@ test('where neither driver nor kernel does it, it is refused', async () => {
   await socket.close();
   const soft = new SoftKernel();
   await soft.addNic({ name: 'soft0' });
-  await assert.rejects(open({ kernel: soft, interface: 'soft0' }), {
+  await assert.rejects(open({ kernel: soft, interface: 'soft0', mode: 'v4' }), {
     code: 'MODE_UNSUPPORTED',
     message: /soft kernel/,
   });
