@@ -141,7 +141,15 @@ export type {
 export { ThreadedSoftKernel, type ThreadedSoftKernelOptions } from './soft-kernel/thread/threaded-kernel.js';
 export type { VethOptions } from './soft-kernel/veth-options.js';
 // What a socket receives
-export type { FilteredPackets, FlowRule, Ports, Receive, RedirectedPackets, SteeredPackets } from './steering/rules.js';
+export type {
+  FilteredPackets,
+  FlowRule,
+  Ports,
+  Receive,
+  RedirectedPackets,
+  RuleTarget,
+  SteeredPackets,
+} from './steering/rules.js';
 // What soft devices hang on
 export type { FaultOptions } from './wire/fault-options.js';
 export type { GeneratorOptions } from './wire/generator.js';

@@ -1,4 +1,5 @@
 import type { FrameSink, FrameSource, PacketArray, ReceiveEnd } from '../packet-array/packet-array.js';
+import type { SteerAction } from '../steering/rule-targets.js';
 import type { FlowRule } from '../steering/rules.js';
 
 /** One end of a packet array: where frames come from and where they go. */
@@ -93,11 +94,14 @@ export interface Driver {
   nextEvent(now: number): number;
 
   /**
-   * Steers what a rule matches to a queue (X2, Q1, Q4), while traffic runs.
+   * Steers what a rule matches to a queue (X2, Q1, Q4), while traffic runs. Of several rules that match, the one that fixes most bits
+   * wins, and of equals the oldest, whoever has added them. The action counts, not the rule's own `to`.
+   *
+   * @param queue to which packets go, or on whose account they are dropped (`rx_queue_N_rule_drops`)
    * @returns a handle for `unsteer`
-   * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL
+   * @throws PacketError RULES_UNSUPPORTED, FLOW_TABLE_FULL, NO_QUEUE
    */
-  steer(rule: FlowRule, queue: number): number;
+  steer(rule: FlowRule, queue: number, action?: SteerAction): number;
   unsteer(handle: number): void;
   /** Whether packets that no rule steers reach this queue. */
   spreadsTo(queue: number): boolean;

@@ -3,6 +3,7 @@ import { END_OF_PACKET, HAS_HINTS, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN }
 import type { QueuePair } from '../nic/queue-pair.js';
 import { noQueue, type SoftNic } from '../nic/soft-nic.js';
 import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
+import type { SteerAction } from '../steering/rule-targets.js';
 import type { FlowRule } from '../steering/rules.js';
 import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook } from './contract.js';
 
@@ -296,9 +297,10 @@ export class NicDriver implements Driver {
     return count;
   }
 
-  steer(rule: FlowRule, queue: number): number {
-    this.#open(queue);
-    const handle = this.#nic.classifier.add(rule, queue);
+  steer(rule: FlowRule, queue: number, action: SteerAction = 'receive'): number {
+    if (!Number.isInteger(queue) || queue < 0 || queue >= this.queues) throw noQueue(queue, this.queues);
+    if (action === 'receive') this.#open(queue);
+    const handle = this.#nic.classifier.add(rule, queue, action);
     this.#nic.unblock();
     return handle;
   }
@@ -330,7 +332,7 @@ export class NicDriver implements Driver {
   }
 
   statistics(): Record<string, number> {
-    const { received, receivedBytes, sent, sentBytes, noDescriptor, oversize, interrupts } = this.#nic.counters;
+    const { received, receivedBytes, sent, sentBytes, noDescriptor, oversize, ruled, interrupts } = this.#nic.counters;
     return {
       rx_packets: received,
       rx_bytes: receivedBytes,
@@ -338,6 +340,7 @@ export class NicDriver implements Driver {
       tx_bytes: sentBytes,
       rx_no_descriptor: noDescriptor,
       rx_oversize: oversize,
+      rx_rule_drops: ruled,
       interrupts,
       ...this.#nic.queueStatistics(),
     };

@@ -350,6 +350,7 @@ export interface BlockingWaitOptions {
  *     invalid-descriptor  the application posted a descriptor that names no valid frame
  *     too-long            does not fit a frame or ring slot
  *     xdp-verdict         an XDP program dropped it
+ *     rule                a rule of the socket says so (`to: 'drop'`); by a device's flow director also `rx_rule_drops` of the device
  *     transmit-error      the device could not send it
  */
 export const DROP_PLACES = [
@@ -361,6 +362,7 @@ export const DROP_PLACES = [
   'invalid-descriptor',
   'too-long',
   'xdp-verdict',
+  'rule',
   'transmit-error',
 ] as const;
 

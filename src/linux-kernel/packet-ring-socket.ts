@@ -16,6 +16,7 @@ import { NEED_WAKEUP } from '../ring/frame-rings.js';
 import { V2_TRANSMIT } from '../ring/v2/layout.js';
 import { V3_TRANSMIT } from '../ring/v3/layout.js';
 import { refuseRedirected } from '../steering/redirected.js';
+import { TAP_ABILITY } from '../steering/rule-targets.js';
 import type { Receive } from '../steering/rules.js';
 import { AF_PACKET, EAFNOSUPPORT, EAGAIN, ENETDOWN, ENOBUFS, ENXIO, SOCK_CLOEXEC, SOCK_RAW } from './constants.js';
 import { GONE_REMEDY, type LinuxInterface, readInterface } from './interfaces.js';
@@ -195,7 +196,8 @@ export class PacketRingSocket implements KernelSocket {
   }
 
   #parse(receive: Receive): ParsedReceive {
-    return parseReceive(refuseRedirected(receive, `a socket of ${this.version.toUpperCase()}`));
+    const who = `a socket of ${this.version.toUpperCase()}`;
+    return parseReceive(refuseRedirected(receive, who), { who, ...TAP_ABILITY });
   }
 
   /** The filter comes first: until it is bound to a protocol the socket hears nothing, so that no other packet slips in. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { PacketError } from '../errors.js';
 
-const SSH_PORT = 22;
+export const SSH_PORT = 22;
 /** Connection state of /proc/net/tcp (TCP_ESTABLISHED). */
 const ESTABLISHED = '01';
 

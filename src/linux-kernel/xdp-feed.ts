@@ -54,6 +54,11 @@ export class XdpFeed {
     }
   }
 
+  /** Packets that the socket's rules have dropped. */
+  ruleDrops(): number {
+    return this.#program?.ruleDrops(this.#socket.queue) ?? 0;
+  }
+
   /** The socket is about to be closed, and the kernel will take it out of all maps. Idempotent. */
   close(): void {
     this.#map = undefined;

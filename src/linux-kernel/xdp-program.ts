@@ -6,7 +6,7 @@ import type { ClassicInstruction } from '../filter/classic/instruction.js';
 import { compileExpression } from '../filter/compile-expression.js';
 import { isFiltered } from '../steering/filtered.js';
 import { codeForQueues, type QueueFilter, type QueueRules } from '../steering/programs/rule-code.js';
-import { xdpProgram, xdpRedirect } from '../steering/programs/xdp-program.js';
+import { xdpCountedDrop, xdpProgram, xdpRedirect } from '../steering/programs/xdp-program.js';
 import type { FilteredPackets, ParsedRule } from '../steering/rules.js';
 import { E2BIG } from './constants.js';
 import type { LinuxInterface } from './interfaces.js';
@@ -16,6 +16,7 @@ import { loadProgram } from './programs/program-loading.js';
 import { ProgramRefusal } from './programs/program-refusal.js';
 import { enterSocket, removeSocket } from './programs/socket-entries.js';
 import { type AttachMode, XdpLink } from './programs/xdp-link.js';
+import { fillTable, RuleDrops, tableMap } from './rule-maps.js';
 import type { SystemCalls } from './system-calls.js';
 
 /** What the socket of a queue receives: all packets, those that match a rule, or those that an expression accepts. */
@@ -36,6 +37,8 @@ export class XdpProgram {
   readonly #calls: SystemCalls;
   readonly #map: LinuxMap;
   readonly #link: XdpLink;
+  /** From the first rule on that drops packets. */
+  #drops: RuleDrops | undefined;
   /** The queues with a socket. */
   readonly #queues = new Map<number, QueueReceive>();
   /** The queues with rules in the program that is attached, and these rules by name. Queues that are gone stay in it: their entry is empty. */
@@ -59,7 +62,7 @@ export class XdpProgram {
     const map = LinuxMap.create(calls, socketMap(device.queues));
     let program = -1;
     try {
-      program = loadSteering(calls, [], [], map, segments);
+      program = loadSteering(calls, [], [], map, undefined, segments);
       return new XdpProgram(calls, attachMode, segments, map, new XdpLink(calls, program, device, attachMode));
     } catch (error) {
       map.close();
@@ -81,6 +84,7 @@ export class XdpProgram {
     try {
       if ((this.#compiled.get(queue) ?? 'all') !== nameOf(receive)) this.#compile();
       if (before !== undefined) return;
+      this.#drops?.reset(queue);
       enterSocket(this.#map, queue, socket);
     } catch (error) {
       if (before === undefined) this.#queues.delete(queue);
@@ -92,6 +96,11 @@ export class XdpProgram {
   /** Sends the packets of a queue to the stack again. Idempotent. */
   disconnect(queue: number): void {
     if (this.#queues.delete(queue)) removeSocket(this.#map, queue);
+  }
+
+  /** Packets that rules have dropped since the queue got its socket. */
+  ruleDrops(queue: number): number {
+    return this.#drops?.of(queue) ?? 0;
   }
 
   /** Puts a program with the rules of all queues in the place of the one that is attached. */
@@ -109,7 +118,10 @@ export class XdpProgram {
       else rules.set(name, { queues: [queue], rules: receive });
     }
     const lists = [[...rules.values()], [...filters.values()]] as const;
-    const program = loadSteering(this.#calls, ...lists, this.#map, this.segments);
+    if (lists[0].some((list) => list.rules.some(({ to }) => to === 'drop'))) {
+      this.#drops ??= new RuleDrops(this.#calls, this.#map.definition.maxEntries);
+    }
+    const program = loadSteering(this.#calls, ...lists, this.#map, this.#drops, this.segments);
     try {
       this.#link.update(program, 'change the rules');
     } finally {
@@ -130,6 +142,7 @@ export class XdpProgram {
     if (--this.#users > 0) return false;
     this.#link.close();
     this.#map.close();
+    this.#drops?.close();
     return true;
   }
 }
@@ -198,8 +211,9 @@ function socketMap(queues: number): MapDefinition {
 }
 
 /**
- * Loads the program for the rules and filters of some queues, whose one map is that of the sockets.
+ * Loads the program for the rules and filters of some queues, whose first map is that of the sockets.
  *
+ * @param drops where it counts what rules drop
  * @returns its descriptor
  * @throws PacketError FLOW_TABLE_FULL where the verifier finds it too large, NO_PRIVILEGE, SYSTEM_CALL
  */
@@ -208,12 +222,22 @@ function loadSteering(
   rules: readonly QueueRules[],
   filters: readonly QueueFilter[],
   map: LinuxMap,
+  drops: RuleDrops | undefined,
   segments: boolean,
 ): number {
-  const instructions = xdpProgram(codeForQueues(rules, filters), xdpRedirect(0));
-  const program = createProgram(instructions, { name: 'tp4_redirect', maps: [map.definition], segments });
+  const own = drops === undefined ? [map] : [map, drops.map];
+  const { code, tables } = codeForQueues(rules, filters, own.length);
+  const instructions = xdpProgram(code, xdpRedirect(0), drops && xdpCountedDrop(1));
+  const maps = [...own.map(({ definition }) => definition), ...tables.map(tableMap)];
+  const program = createProgram(instructions, { name: 'tp4_redirect', maps, segments });
+  const filled: LinuxMap[] = [];
   try {
-    return loadProgram(calls, program, [map.handle]);
+    for (const table of tables) filled.push(fillTable(calls, table));
+    return loadProgram(
+      calls,
+      program,
+      [...own, ...filled].map(({ handle }) => handle),
+    );
   } catch (error) {
     if (!(error instanceof ProgramRefusal && isTooLarge(error))) throw error;
     throw new PacketError(
@@ -227,6 +251,8 @@ function loadSteering(
           "use fewer rules, with address prefixes and port ranges, or receive: 'all' and pick the packets in the program",
       },
     );
+  } finally {
+    for (const table of filled) table.close(); // the program holds them
   }
 }
 

@@ -18,6 +18,7 @@ import type {
 import { ORDER_OF_CALLS } from '../kernel/remedies.js';
 import { checkReceive } from '../steering/compile-rules.js';
 import { isRedirected } from '../steering/redirected.js';
+import type { TargetAbility } from '../steering/rule-targets.js';
 import type { Receive } from '../steering/rules.js';
 import { setBusyPoll } from './busy-poll.js';
 import {
@@ -35,7 +36,7 @@ import { KickCounts } from './kick-counts.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
 import { expectLinuxMap } from './programs/linux-map.js';
 import { checkRedirectingProgram } from './programs/redirecting-program.js';
-import { parseReceive } from './receive-rules.js';
+import { parseReceive, takesSessions } from './receive-rules.js';
 import { RingMapping } from './ring-mapping.js';
 import { checkCutoff } from './sessions.js';
 import { Struct } from './struct.js';
@@ -62,6 +63,12 @@ import { XdpStatistics } from './xdp-statistics.js';
 /** For how long, and how often, a busy queue is tried again. */
 const RELEASE_MILLISECONDS = 300;
 const RETRY_MILLISECONDS = 10;
+
+/** The kernel gives a packet to a socket of its own queue alone (xsk_rcv_check in net/xdp/xsk.c). */
+const ABILITY: TargetAbility = {
+  who: 'an AF_XDP socket',
+  noQueue: ['its program sees packets that are on their queue already', 'give a socket on that queue the rule'],
+};
 
 /** What all sockets of one kernel have in common. */
 export interface XdpHost {
@@ -323,8 +330,8 @@ export class XdpSocket implements KernelSocket {
       checkRedirectingProgram(this.#host.calls, device, mode);
       return map;
     }
-    const wanted = parseReceive(receive);
-    if (wanted === 'all' && !allowCutoff) checkCutoff(device.name);
+    const wanted = parseReceive(receive, ABILITY);
+    if (!allowCutoff && takesSessions(wanted)) checkCutoff(device.name);
     checkReceiveRing(receive, hasRing);
     return wanted;
   }
@@ -365,7 +372,10 @@ export class XdpSocket implements KernelSocket {
   #readStatistics(): void {
     if (this.#ended) return;
     const raw = new Struct(48);
-    if (this.#host.calls.getsockopt(this.descriptor, SOL_XDP, XDP_STATISTICS, raw) > 0) this.#statistics.read(raw);
+    const ruleDrops = this.#feed?.ruleDrops() ?? 0;
+    if (this.#host.calls.getsockopt(this.descriptor, SOL_XDP, XDP_STATISTICS, raw) > 0) {
+      this.#statistics.read(raw, ruleDrops);
+    }
   }
 
   /**

@@ -35,6 +35,7 @@ export class XdpStatistics {
   #invalidTransmit = 0;
   #ringFull = 0;
   #fillEmpty = 0;
+  #ruleDrops = 0;
 
   /**
    * @param receive byte offset of the RX ring's producer word, where there is such a ring
@@ -52,8 +53,13 @@ export class XdpStatistics {
     this.#zeroCopy = zeroCopy;
   }
 
-  /** Takes a struct xdp_statistics over, and the ring indices of the same moment. */
-  read(raw: Struct): void {
+  /**
+   * Takes a struct xdp_statistics over, and the ring indices of the same moment.
+   *
+   * @param ruleDrops packets that the program has dropped because of the socket's rules
+   */
+  read(raw: Struct, ruleDrops = 0): void {
+    this.#ruleDrops = ruleDrops;
     this.#dropped = raw.readU64(0);
     this.#invalidReceive = raw.readU64(8);
     this.#invalidTransmit = raw.readU64(16);
@@ -73,6 +79,7 @@ export class XdpStatistics {
     count('receive-ring-full', this.#ringFull);
     count('invalid-descriptor', this.#invalidReceive + this.#invalidTransmit);
     count('transmit-error', refused);
+    count('rule', this.#ruleDrops);
     // In copy mode each packet without a frame counts as dropped, too; what is left of those was longer than a frame. In
     // zero-copy mode the driver asks for frames ahead, and an empty fill ring costs no packet here: the device drops them.
     count('too-long', Math.max(0, this.#dropped - (this.#zeroCopy ? 0 : this.#fillEmpty)));

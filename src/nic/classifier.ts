@@ -2,6 +2,7 @@ import type { Arena, Region } from '../arena/arena.js';
 import { PacketError } from '../errors.js';
 import { createFlowKey, type FlowKey, parseFlowKey } from '../packet/flow-key.js';
 import { FlowTable } from '../steering/flow-table.js';
+import type { SteerAction } from '../steering/rule-targets.js';
 import type { FlowRule } from '../steering/rules.js';
 import { FlowHash } from './flow-hash.js';
 import { Rss, type RssOptions } from './rss.js';
@@ -10,6 +11,10 @@ import { Rss, type RssOptions } from './rss.js';
 export const MOST_SPREAD_QUEUES = 64;
 /** Packets of one `look` or `run` at most. */
 const MOST_RUN = 1024;
+
+/** What rules do, in the lowest part of their targets in the flow director. */
+const ACTIONS: readonly SteerAction[] = ['receive', 'drop', 'spread'];
+const ACTION_BITS = 2;
 
 // The classifier's own memory: RSS hashes | marks, one word a packet each.
 const MARKS = MOST_RUN * 4;
@@ -29,8 +34,10 @@ export interface ClassifierOptions {
 export class Classifier {
   /** Whether everything goes to `queue`, without a look at the packet. */
   simple: boolean;
-  /** Queue of the last run. */
+  /** Queue of the last run; -1 less the queue whose rule drops it. */
   queue = 0;
+  /** Packets that rules of each queue's sockets have dropped; the device counts. */
+  readonly ruleDrops: Float64Array;
   /** Arena offset of the RSS hashes of the last run's packets, for the descriptors; 0 when there are none. */
   hashes = 0;
   /** The hash of single packets, as the device tells it to programs. */
@@ -55,6 +62,7 @@ export class Classifier {
     this.#u8 = arena.u8;
     this.#i32 = arena.i32;
     this.#hasDirector = rules > 0;
+    this.ruleDrops = new Float64Array(rules > 0 ? queues : 0);
     this.#director = new FlowTable({ limit: Math.max(1, rules) });
     const spread = Math.min(queues, MOST_SPREAD_QUEUES);
     this.#rss = new Rss({ queues: spread, ...rss });
@@ -80,13 +88,13 @@ export class Classifier {
   }
 
   /** Adds a flow-director rule. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, RULES_UNSUPPORTED */
-  add(rule: FlowRule, queue: number): number {
+  add(rule: FlowRule, queue: number, action: SteerAction = 'receive'): number {
     if (!this.#hasDirector) {
       throw new PacketError('RULES_UNSUPPORTED', 'the device has no flow director', {
         remedy: "receive: 'all', a copy mode, or a device with `rules` above 0",
       });
     }
-    const handle = this.#director.add(rule, queue);
+    const handle = this.#director.add(rule, (queue << ACTION_BITS) | ACTIONS.indexOf(action));
     this.simple = false;
     return handle;
   }
@@ -151,8 +159,13 @@ export class Classifier {
     const hash = hashAt === 0 ? 0 : this.#rss.hash(key);
     if (hashAt !== 0) i32[hashAt] = hash;
     if (this.#director.size > 0) {
-      const queue = this.#director.lookup(key);
-      if (queue >= 0) return queue;
+      const target = this.#director.lookup(key);
+      if (target >= 0) {
+        const queue = target >> ACTION_BITS;
+        const action = target & ((1 << ACTION_BITS) - 1);
+        if (action === 0) return queue;
+        if (action === 1) return -1 - queue;
+      }
     }
     return hashAt === 0 ? 0 : this.#rss.queueOf(hash);
   }

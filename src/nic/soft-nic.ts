@@ -55,6 +55,8 @@ export class SoftNic {
     sentBytes: 0,
     noDescriptor: 0,
     oversize: 0,
+    /** Dropped by a rule. */
+    ruled: 0,
     interrupts: 0,
   };
   /** Queues with a pending interrupt, for the driver; a queue is listed once. */
@@ -189,13 +191,23 @@ export class SoftNic {
       const at = list + taken * 8;
       // A run of packets for one queue is one DMA pass.
       const run = classifier.simple ? offered - taken : classifier.run(at, offered - taken);
-      const accepted = this.#deliver(classifier.queue, at, run, classifier.hashes, now, this.#pause && source.patient);
+      const accepted =
+        classifier.queue < 0
+          ? this.#drop(-1 - classifier.queue, run)
+          : this.#deliver(classifier.queue, at, run, classifier.hashes, now, this.#pause && source.patient);
       taken += accepted;
       if (accepted < run) break;
     }
     source.take(taken);
     this.#blocked = taken === 0;
     return taken;
+  }
+
+  /** Packets that a rule has the device drop, for a queue's socket. */
+  #drop(queue: number, count: number): number {
+    this.counters.ruled += count;
+    this.classifier.ruleDrops[queue]! += count;
+    return count;
   }
 
   /** One DMA pass: packets at `list` into the queue's frames. Returns how many were dealt with, delivered or dropped. */
@@ -375,6 +387,9 @@ export class SoftNic {
       result[`rx_queue_${pair.index}_drops`] = pair.dropped;
       result[`tx_queue_${pair.index}_packets`] = pair.packetsSent;
     }
+    this.classifier.ruleDrops.forEach((count, queue) => {
+      if (count > 0) result[`rx_queue_${queue}_rule_drops`] = count;
+    });
     return result;
   }
 

@@ -5,6 +5,7 @@ import {
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
   ETHERTYPE_IPV6,
+  FLOW_BUCKET,
   FLOW_DESTINATION,
   FLOW_FRAGMENT,
   FLOW_HAS_PORTS,
@@ -55,7 +56,7 @@ function frame(etherType: number, ...rest: readonly (readonly number[])[]): Uint
 function parse(packet: Uint8Array, surroundings = 0): { version: number; key: Int32Array } {
   const memory = new Uint8Array(packet.length + 128).fill(surroundings);
   memory.set(packet, 64);
-  const key = createFlowKey().fill(-1);
+  const key = createFlowKey().fill(-1, 0, FLOW_BUCKET); // the bucket is not the parser's
   const version = parseFlowKey(memory, 64, packet.length, key);
   return { version, key };
 }

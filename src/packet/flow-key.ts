@@ -8,6 +8,7 @@ import { readUint16 } from './big-endian.js';
  *     word 1      network   bits 0-7 protocol, bits 8-11 IP version, bit 12 "has ports", bit 13 "is a fragment"
  *     word 2      ports     source in the upper, destination in the lower 16 bits
  *     words 3-6   source address, words 7-10 destination address
+ *     word 11     bucket    a hash of the flow, where rules divide flows by it (steering/flow-bucket.ts); the parser leaves it alone
  *
  * Fields stand in their numeric value (host order): 10.0.0.1 is 0x0a000001 in the first word of an address, the other three
  * are 0; an IPv6 address fills four words, first bits first. What a packet does not have is 0.
@@ -23,8 +24,10 @@ export const FLOW_PORTS = 2;
 export const FLOW_SOURCE = 3;
 /** First of the four words of the destination address. */
 export const FLOW_DESTINATION = 7;
+/** The hash by which rules divide flows. */
+export const FLOW_BUCKET = 11;
 /** Words of a flow key. */
-export const FLOW_KEY_WORDS = 11;
+export const FLOW_KEY_WORDS = 12;
 
 /** In {@link FLOW_LINK}: the EtherType behind all VLAN tags; 0 for IEEE 802.3 frames (a length) and truncated ones. */
 export const FLOW_ETHERTYPE_MASK = 0xffff;
@@ -92,7 +95,7 @@ const MOST_VLAN_TAGS = 4;
 const MOST_EXTENSION_HEADERS = 8;
 
 /**
- * Reads a packet's flow key. Every word of `key` is written. Reads only bytes from `offset` to `offset + length`, whatever the
+ * Reads a packet's flow key. Every word of `key` but the last is written. Reads only bytes from `offset` to `offset + length`, whatever the
  * headers claim; each length field is read once, so bytes that change meanwhile (zero-copy) do no harm. What is truncated or
  * not understood leaves its fields 0. The lengths in the IP headers are not consulted, nor checksums.
  *

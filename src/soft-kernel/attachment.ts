@@ -7,7 +7,7 @@ import { MOST_PARTS } from '../packet-array/packet-array.js';
 import { KERNEL_HEADROOM_BYTES } from '../packet-buffer/packet-buffer.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
 import { isFiltered } from '../steering/filtered.js';
-import type { SteeredPackets } from '../steering/rules.js';
+import type { FlowRule, SteeredPackets } from '../steering/rules.js';
 import { CopyTransmitter } from './copy-transmitter.js';
 import type { Device } from './device.js';
 import { OwnDrops } from './own-drops.js';
@@ -242,7 +242,7 @@ class ZeroCopySteering {
     }
     const handles: number[] = [];
     try {
-      if (typeof receive !== 'string') for (const rule of receive) handles.push(driver.steer(rule, this.queue));
+      if (typeof receive !== 'string') for (const rule of receive) handles.push(this.#add(rule));
     } catch (error) {
       for (const handle of handles) driver.unsteer(handle);
       if (this.wasSpread) driver.setSpread(this.queue, this.#spread);
@@ -251,6 +251,13 @@ class ZeroCopySteering {
     this.#spread = !keepAway;
     for (const handle of old) driver.unsteer(handle);
     this.#handles = handles;
+  }
+
+  #add(rule: FlowRule): number {
+    const { driver } = this.device;
+    const { to = 'socket' } = rule;
+    if (typeof to === 'object') return driver.steer(rule, to.queue);
+    return driver.steer(rule, this.queue, to === 'drop' ? 'drop' : to === 'stack' ? 'spread' : 'receive');
   }
 
   undo(): void {
@@ -330,7 +337,7 @@ export function attachCopying(
       current = wanted;
       own?.steer(ownPackets(wanted));
     },
-    drops: () => own?.take() ?? {},
+    drops: () => ({ ...own?.take(), ...(listener.ruleDrops > 0 && { rule: listener.ruleDrops }) }),
     detach() {
       feed?.end();
       core.remove(listener);

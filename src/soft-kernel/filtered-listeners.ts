@@ -1,24 +1,37 @@
 import { ClassicInterpreter } from '../filter/classic/interpreter.js';
 import { compileExpression } from '../filter/compile-expression.js';
-import type { FilteredPackets } from '../steering/rules.js';
+import { isFiltered } from '../steering/filtered.js';
+import type { FilteredPackets, FlowRule } from '../steering/rules.js';
 import type { Listener } from './packet-core.js';
+import { RuleFilter } from './rule-filter.js';
 
-/** Sockets in copy mode that receive what a filter expression accepts. */
+/** What a filter says of a packet that is nobody's; 0 of one that is not its listener's, anything else of one that is. */
+export const DROPPED = -1;
+
+/** Decides packets one by one, from all their bytes that lie together. */
+interface Filter {
+  run(u8: Uint8Array, offset: number, length: number, wireLength: number): number;
+}
+
+/** Sockets in copy mode that receive what a filter expression accepts, or what rules say that have exceptions. */
 export class FilteredListeners {
+  /** What the filter that `find` has stopped at says. */
+  verdict = 0;
   readonly #listeners: Listener[] = [];
   /** Of the listener with the same index. */
-  readonly #filters: ClassicInterpreter[] = [];
+  readonly #filters: Filter[] = [];
 
   get size(): number {
     return this.#listeners.length;
   }
 
-  /** @throws PacketError FILTER_SYNTAX, FILTER_UNSUPPORTED */
-  static compile({ filter }: FilteredPackets): ClassicInterpreter {
-    return new ClassicInterpreter(compileExpression(filter, { link: 'ethernet', tagMayBeBeside: false }));
+  /** @throws PacketError FILTER_SYNTAX, FILTER_UNSUPPORTED, FLOW_TABLE_FULL */
+  static compile(receive: FilteredPackets | readonly FlowRule[]): Filter {
+    if (!isFiltered(receive)) return new RuleFilter(receive);
+    return new ClassicInterpreter(compileExpression(receive.filter, { link: 'ethernet', tagMayBeBeside: false }));
   }
 
-  add(listener: Listener, filter: ClassicInterpreter): void {
+  add(listener: Listener, filter: Filter): void {
     this.#listeners.push(listener);
     this.#filters.push(filter);
   }
@@ -36,7 +49,7 @@ export class FilteredListeners {
   }
 
   /**
-   * Index of the first listener, from `from` on, that listens to the queue and whose filter accepts the packet; -1 for none.
+   * Index of the first listener, from `from` on, that listens to the queue and whose filter does not leave the packet to others; -1 for none.
    *
    * @param length bytes of the packet at `offset`
    * @param wireLength bytes of the whole packet, which may go on elsewhere
@@ -46,7 +59,8 @@ export class FilteredListeners {
     for (let i = from; i < listeners.length; i++) {
       const listensTo = listeners[i]!.queue;
       if (listensTo >= 0 && listensTo !== queue) continue;
-      if (this.#filters[i]!.run(u8, offset, length, wireLength) !== 0) return i;
+      this.verdict = this.#filters[i]!.run(u8, offset, length, wireLength);
+      if (this.verdict !== 0) return i;
     }
     return -1;
   }

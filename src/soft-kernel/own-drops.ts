@@ -7,9 +7,10 @@ type Places = Partial<Record<DropPlace, number>>;
 
 /**
  * What a device has lost before a socket could get it, as far as it can only have been the socket's. Until a packet lies in a frame
- * nobody knows whose it would have been; so a loss is a socket's own in two cases:
+ * nobody knows whose it would have been; so a loss is a socket's own in three cases:
  *
  *   - no descriptor on its queue, whose frames are the socket's alone (zero-copy);
+ *   - by a rule of the socket that has the device drop packets;
  *   - on the wire, too long for the device, or without a descriptor, on a device whose only queue brings everything to the socket
  *     and to nobody else (an exclusive mode, `receive: 'all'`).
  *
@@ -59,6 +60,7 @@ export class OwnDrops {
     const statistics = driver.statistics();
     return {
       'nic-no-descriptor': statistics[`rx_queue_${queue}_drops`] ?? 0,
+      rule: statistics[`rx_queue_${queue}_rule_drops`] ?? 0,
       ...(everything && {
         'nic-oversize': statistics.rx_oversize ?? 0,
         wire: (wire && wireStatistics(wire).wire_rx_lost) ?? 0,

@@ -17,8 +17,9 @@ import { PacketList } from '../packet-array/packet-list.js';
 import type { KernelRings } from '../ring/kernel-rings.js';
 import { isFiltered } from '../steering/filtered.js';
 import { FlowTable } from '../steering/flow-table.js';
-import type { SteeredPackets } from '../steering/rules.js';
-import { FilteredListeners } from './filtered-listeners.js';
+import { hasOtherTargets } from '../steering/rule-targets.js';
+import type { FlowRule, SteeredPackets } from '../steering/rules.js';
+import { DROPPED, FilteredListeners } from './filtered-listeners.js';
 import { PAGE_FRAME_BYTES, PAGE_ROOM, type PagePool } from './page-pool.js';
 
 /** Packets gathered for one rule-matching socket before they are copied to it. */
@@ -44,6 +45,8 @@ export class Listener {
   /** Its rules in the core's flow table. */
   handles: number[] = [];
   number = -1;
+  /** Packets that its rules have dropped. */
+  ruleDrops = 0;
 
   constructor(
     readonly rings: KernelRings,
@@ -53,6 +56,9 @@ export class Listener {
     readonly exclusive: boolean,
   ) {}
 }
+
+/** Takes what a rule drops. */
+const NOBODY = new Listener({} as KernelRings, -1, true);
 
 /** The ordinary stack's end: it takes what is left. Here it counts, and lets a test look. */
 export class HostStack {
@@ -100,7 +106,7 @@ export class PacketCore {
   /** Rules of the others; the target is the listener's number. */
   readonly #tapRules = new FlowTable();
   readonly #takerRules = new FlowTable();
-  /** Listeners with filter expressions. */
+  /** Listeners with filter expressions, or rules that have exceptions. */
   readonly #tapFilters = new FilteredListeners();
   readonly #takerFilters = new FilteredListeners();
   /** Listeners with packets gathered in the batch at hand. */
@@ -170,11 +176,11 @@ export class PacketCore {
       }
     }
     const table = listener.exclusive ? this.#takerRules : this.#tapRules;
-    const filter = isFiltered(receive) ? FilteredListeners.compile(receive) : undefined;
+    const filter = isFiltered(receive) || hasOtherTargets(receive) ? FilteredListeners.compile(receive) : undefined;
     const handles: number[] = [];
     try {
-      if (typeof receive !== 'string' && !isFiltered(receive)) {
-        for (const rule of receive) handles.push(table.add(rule, listener.number));
+      if (filter === undefined && typeof receive !== 'string') {
+        for (const rule of receive as readonly FlowRule[]) handles.push(table.add(rule, listener.number));
       }
     } catch (error) {
       for (const handle of handles) table.remove(handle);
@@ -302,7 +308,9 @@ export class PacketCore {
       let last = i;
       while ((flags[last & mask]! & CONTINUES_NEXT) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
       const owner = ruled ?? (filtered ? this.#filterTakerOf(queue, array, i, last) : undefined) ?? taker;
-      if (owner !== undefined) this.#gather(owner, array, i, last);
+      if (owner === NOBODY) {
+        // Dropped, and counted.
+      } else if (owner !== undefined) this.#gather(owner, array, i, last);
       else {
         for (let m = 0; m < found; m++) this.#gather(listeners[matches[m]!]!, array, i, last);
         if (filtered) this.#gatherFiltered(queue, array, i, last);
@@ -330,14 +338,18 @@ export class PacketCore {
     return undefined;
   }
 
-  /** The AF_XDP socket of this queue whose filter accepts the packet from entry `first` to entry `last`; the one that asked first. */
+  /** The AF_XDP socket of this queue whose filter accepts the packet from entry `first` to entry `last`, the one that asked first; or nobody, when it drops it. */
   #filterTakerOf(queue: number, array: PacketArray, first: number, last: number): Listener | undefined {
     const filters = this.#takerFilters;
     if (filters.size === 0) return undefined;
     const at = first & array.mask;
     const bytes = wireLength(array, first, last);
     const found = filters.find(0, queue, this.#u8, array.address[at]!, array.length[at]!, bytes);
-    return found < 0 ? undefined : filters.at(found);
+    if (found < 0) return undefined;
+    const listener = filters.at(found);
+    if (filters.verdict !== DROPPED) return listener;
+    listener.ruleDrops++;
+    return NOBODY;
   }
 
   /** Gathers the packet for the AF_PACKET sockets whose filters accept it. */

@@ -3,6 +3,7 @@ import { checkInteger, PacketError } from '../errors.js';
 import type { BindRequest, MemoryRegistration, Mode, PacketVersion, RingRequest } from '../kernel/contract.js';
 import { checkReceive, compileRule } from '../steering/compile-rules.js';
 import { checkRedirected, isRedirected, refuseRedirected } from '../steering/redirected.js';
+import { checkTargets, TAP_ABILITY, type TargetAbility } from '../steering/rule-targets.js';
 import type { FlowRule, Receive, SteeredPackets } from '../steering/rules.js';
 import type { SoftMap } from './programs/soft-map.js';
 
@@ -11,7 +12,7 @@ import type { SoftMap } from './programs/soft-map.js';
 
 /** Tuples that the rules of one call may come to: compiling one takes some 10 µs, during which no packet moves. */
 const MOST_TUPLES = 65536;
-/** Modes whose sockets can be in a map of sockets. */
+/** Modes whose sockets have packets for themselves, and can be in a map of sockets. */
 const REDIRECTED_MODES: readonly Mode[] = ['xdp-zc', 'xdp-copy', 'v4-zc'];
 /** An hour. */
 const LONGEST_RETIRE_MILLISECONDS = 3_600_000;
@@ -87,7 +88,7 @@ export interface CheckedBindRequest extends Omit<BindRequest, 'receive'> {
 /**
  * Copies and checks all of a request that does not depend on the device.
  *
- * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED
+ * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, RULES_UNSUPPORTED, MODE_UNSUPPORTED
  */
 export function checkBindRequest(given: BindRequest, expectMap: ExpectMap): CheckedBindRequest {
   expectObject('bind request', given);
@@ -102,13 +103,25 @@ export function checkBindRequest(given: BindRequest, expectMap: ExpectMap): Chec
   return { ...request, receive, segments: request.segments === true };
 }
 
-/** The same for what a bound socket is to receive from now on. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL */
+/** The same for what a bound socket is to receive from now on. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, RULES_UNSUPPORTED */
 export function checkSteerRequest(given: Receive, mode: Mode, expectMap: ExpectMap): WantedPackets {
   if (isRedirected(given)) {
     if (!REDIRECTED_MODES.includes(mode)) refuseRedirected(given, `a socket in mode ${mode}`);
     return expectMap(checkRedirected(given, 'receive').xskmap, 'receive.xskmap');
   }
-  return checkRules(typeof given === 'string' ? given : copyArgument('receive', given));
+  const receive = checkRules(typeof given === 'string' ? given : copyArgument('receive', given));
+  checkTargets(receive, abilityOf(mode));
+  return receive;
+}
+
+function abilityOf(mode: Mode): TargetAbility {
+  const who = `a socket in mode ${mode}`;
+  if (!REDIRECTED_MODES.includes(mode)) return { who, ...TAP_ABILITY };
+  if (mode.endsWith('-zc')) return { who };
+  return {
+    who,
+    noQueue: ['it sees packets that are on their queue already', 'use a zero-copy mode, or a socket on that queue'],
+  };
 }
 
 /** Checks rule by rule, so that a list that asks for too much does not first use up time and memory. */

@@ -107,6 +107,67 @@ for (const mode of ZERO_COPY) {
     assert.equal((await kernel.stackStatistics('soft0')).packets, 610);
   });
 
+  test(`${mode}: rules send packets to the socket, the stack, another queue, or nowhere, the most specific one first`, async () => {
+    await using kernel = softKernel();
+    await kernel.addNic({ name: 'soft0', queues: 4, wire: { ...generator, count: 640, packetsPerSecond: 1e6 } });
+    const from = (flow: number) => ({ source: flowAddress(flow) });
+    await using other = await openSmall(kernel, 'soft0', { mode, queue: 2, receive: [from(1)] });
+    await using socket = await openSmall(kernel, 'soft0', {
+      mode,
+      queue: 3,
+      receive: [
+        { protocol: 'udp' },
+        { ...from(5), to: 'drop' },
+        { ...from(6), to: 'stack' },
+        { ...from(7), to: { queue: 2 } },
+      ],
+    });
+    const seen = { socket: new Set<number>(), other: new Set<number>() };
+    let packets = 0;
+    for (let i = 0; i < 500; i++) {
+      packets += drain(socket, (offset) => seen.socket.add(flowOf(socket.bytes, offset)), 2);
+      packets += drain(other, (offset) => seen.other.add(flowOf(other.bytes, offset)), 2);
+    }
+    assert.deepEqual([...seen.other].sort(), [1, 7]);
+    assert.equal(seen.socket.size, 60, 'all but those of the exceptions');
+    assert.equal(packets, 620);
+    assert.equal((await kernel.stackStatistics('soft0')).packets, 10);
+    assert.equal((await socket.statistics()).drops.rule, 10);
+    assert.equal((await other.statistics()).drops.rule ?? 0, 0);
+    assert.equal((await kernel.deviceStatistics('soft0')).rx_rule_drops, 10);
+    await assert.rejects(socket.steer([{ ...from(7), to: { queue: 4 } }]), refused('NO_QUEUE', /0 to 3/));
+    await assert.rejects(
+      openSmall(kernel, 'soft0', { mode: 'xdp-copy', queue: 0, receive: [{ ...from(7), to: { queue: 2 } }] }),
+      refused('RULES_UNSUPPORTED', /receive\[0\]\.to.*queue 2/),
+    );
+  });
+
+  test(`${mode}: buckets divide flows between queues, both directions of each to one`, async () => {
+    await using kernel = softKernel();
+    await kernel.addNic({ name: 'soft0', queues: 4, wire: { ...generator, count: 640, packetsPerSecond: 1e6 } });
+    const sockets = [];
+    for (const index of [0, 1, 2, 3]) {
+      sockets.push(
+        await openSmall(kernel, 'soft0', { mode, queue: index, receive: [{ bucket: [index % 2, 2] }] }).catch(
+          (error) => error,
+        ),
+      );
+    }
+    // The last queue that packets are spread to cannot be taken away.
+    assert.equal(sockets[3].code, 'QUEUE_SHARED');
+    const [even, odd] = sockets as PacketSocket[];
+    const flows = [new Set<number>(), new Set<number>()];
+    let packets = 0;
+    for (let i = 0; i < 500; i++) {
+      packets += drain(even!, (offset) => flows[0]!.add(flowOf(even!.bytes, offset)), 2);
+      packets += drain(odd!, (offset) => flows[1]!.add(flowOf(odd!.bytes, offset)), 2);
+    }
+    assert.equal(packets, 640);
+    assert.equal(flows[0]!.size + flows[1]!.size, 64);
+    assert.ok(flows[0]!.size > 16 && flows[1]!.size > 16, 'about half of them each');
+    for (const socket of sockets.slice(0, 3)) await socket.close();
+  });
+
   test(`${mode}: rules on a device whose only queue brings everything would show packets of others`, async () => {
     await using kernel = softKernel();
     await kernel.addNic({ name: 'soft0', wire: { ...generator, count: 100 } });

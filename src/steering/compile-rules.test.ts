@@ -116,3 +116,16 @@ test('the tuples of several rules know their rule', () => {
     [0, 0, 1],
   );
 });
+
+test('targets and buckets are checked', () => {
+  const refuses = (rule: unknown, message: RegExp) =>
+    assert.throws(() => compileRule(rule as FlowRule), { code: 'INVALID_OPTION', message });
+  refuses({ to: 'nowhere' }, /rule\.to: "nowhere" is nowhere that packets can go/);
+  refuses({ to: { queue: -1 } }, /rule\.to\.queue: -1/);
+  refuses({ to: { queue: 1, drop: true } }, /rule\.to: an object with queue, drop/);
+  refuses({ bucket: 3 }, /rule\.bucket: 3 is not a bucket/);
+  refuses({ bucket: [0, 3] }, /rule\.bucket\[1\]: 3 is not a power of two/);
+  refuses({ bucket: [4, 4] }, /rule\.bucket\[0\]: 4/);
+  assert.equal(compileRule({ to: 'socket' }).length, 1, 'a rule for every packet');
+  assert.equal(compileRule({ bucket: [3, 4], to: { queue: 2 } }).length, 1);
+});

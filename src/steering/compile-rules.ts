@@ -2,6 +2,7 @@ import { PacketError } from '../errors.js';
 import {
   ETHERTYPE_IPV4,
   ETHERTYPE_IPV6,
+  FLOW_BUCKET,
   FLOW_DESTINATION,
   FLOW_ETHERTYPE_MASK,
   FLOW_HAS_PORTS,
@@ -24,7 +25,7 @@ import {
 import type { IpPrefix } from '../packet/ip-address.js';
 import { checkFiltered, isFiltered } from './filtered.js';
 import { checkRedirected, isRedirected } from './redirected.js';
-import { FLOW_RULE_FIELDS, type FlowRule, type ParsedRule, type PortRange, parseRule, type Receive } from './rules.js';
+import { type FlowRule, MATCH_FIELDS, type ParsedRule, type PortRange, parseRule, type Receive } from './rules.js';
 
 /**
  * A masked n-tuple: a packet matches when `(key[i] & mask[i]) === value[i]` for every word of its flow key. What steering hardware,
@@ -44,16 +45,25 @@ export interface FlowTuple {
  * @throws PacketError INVALID_OPTION for invalid fields, and for fields that no packet can meet together
  */
 export function compileRule(rule: FlowRule, where = 'rule'): FlowTuple[] {
-  const parsed = parseRule(rule, where);
+  return compileParsedRule(parseRule(rule, where), where, rule);
+}
+
+/**
+ * {@link compileRule} for a rule in numbers.
+ *
+ * @param shown the rule as messages show its fields
+ * @throws PacketError INVALID_OPTION for fields that no packet can meet together
+ */
+export function compileParsedRule(rule: ParsedRule, where = 'rule', shown: FlowRule | ParsedRule = rule): FlowTuple[] {
   let tuples: FlowTuple[] = [{ mask: new Int32Array(FLOW_KEY_WORDS), value: new Int32Array(FLOW_KEY_WORDS) }];
-  for (const field of FLOW_RULE_FIELDS) {
-    const alternatives = alternativesOf(parsed, field);
+  for (const field of MATCH_FIELDS) {
+    const alternatives = alternativesOf(rule, field);
     if (alternatives === undefined) continue;
     tuples = combine(tuples, alternatives);
     if (tuples.length === 0) {
       throw new PacketError(
         'INVALID_OPTION',
-        `${where}.${field}: no packet can have ${JSON.stringify(rule[field])} here together with the rule's other fields`,
+        `${where}.${field}: no packet can have ${JSON.stringify(shown[field])} here together with the rule's other fields`,
         { remedy: 'leave one of them out, or make two rules of it: a packet that meets either is received' },
       );
     }
@@ -97,7 +107,7 @@ export function checkReceive(receive: unknown, option = 'receive'): Receive {
 type Conditions = readonly number[];
 
 /** What a field asks for: at least one of these must hold. */
-function alternativesOf(rule: ParsedRule, field: (typeof FLOW_RULE_FIELDS)[number]): Conditions[] | undefined {
+function alternativesOf(rule: ParsedRule, field: (typeof MATCH_FIELDS)[number]): Conditions[] | undefined {
   if (rule[field] === undefined) return undefined;
   switch (field) {
     case 'etherType':
@@ -125,6 +135,8 @@ function alternativesOf(rule: ParsedRule, field: (typeof FLOW_RULE_FIELDS)[numbe
       return portConditions(0, rule.destinationPort!);
     case 'port':
       return [...portConditions(16, rule.port!), ...portConditions(0, rule.port!)];
+    case 'bucket':
+      return [[FLOW_BUCKET, rule.bucket![1] - 1, rule.bucket![0]]];
   }
 }
 

@@ -112,7 +112,7 @@ test('rules can be listed, and removed once', () => {
   const id = table.add(rule, 9);
   rule.port[0] = 0;
   assert.deepEqual(table.list(), [
-    { id, rule: { protocol: 'udp', port: [1024, 65535] }, target: 9, tuples: 12, bits: 14 },
+    { id, rule: { protocol: 'udp', port: [1024, 65535] }, target: 9, tuples: 12, bits: 8 },
   ]);
   assert.equal(table.remove(id), true);
   assert.equal(table.remove(id), false);

@@ -1,14 +1,9 @@
 import { checkInteger, PacketError } from '../errors.js';
-import {
-  FLOW_ETHERTYPE_MASK,
-  FLOW_LINK,
-  FLOW_NETWORK,
-  FLOW_PROTOCOL_MASK,
-  FLOW_VLAN_MASK,
-  type FlowKey,
-} from '../packet/flow-key.js';
+import { FLOW_BUCKET, type FlowKey } from '../packet/flow-key.js';
 import { compileRule, type FlowTuple } from './compile-rules.js';
-import type { FlowRule } from './rules.js';
+import { flowBucket } from './flow-bucket.js';
+import { ruleBits } from './rule-order.js';
+import { type FlowRule, parseRule } from './rules.js';
 import { TupleTable } from './tuple-table.js';
 
 /** Plain data, so that device options can be posted to a worker. */
@@ -29,7 +24,7 @@ export interface FlowTableRule {
   readonly target: number;
   /** Tuples that it takes. */
   readonly tuples: number;
-  /** Header bits that its most specific tuple compares: which rule wins. */
+  /** Header bits that it fixes ({@link ruleBits}): which rule wins. */
   readonly bits: number;
 }
 
@@ -38,7 +33,8 @@ export const MOST_FLOW_TARGET = 0xfffff;
 
 interface Shape {
   readonly table: TupleTable;
-  readonly bits: number;
+  /** Most bits that a rule with tuples here has had. Parts of different ranges may have one mask. */
+  bits: number;
 }
 
 interface RuleRecord extends FlowTableRule {
@@ -50,9 +46,9 @@ interface RuleRecord extends FlowTableRule {
  * Rules and their targets (queues, sockets), for lookup by flow key: tuple-space search, one hash table per distinct mask. A lookup
  * costs one probe per mask ("shape"), however many rules there are of each; rules come and go while packets are looked up.
  *
- * When several rules match, the one that compares most header bits wins (EtherType 16, VLAN 12, protocol 8, a port 16 or the
- * fixed bits of its range, an address its prefix length), and between equals the oldest. Thus what a rule means does not depend on when broader
- * rules were added; `ethtool` leaves that to the location the user gives (lower wins), and age is the location here.
+ * When several rules match, the one that fixes most header bits wins ({@link ruleBits}), and between equals the oldest. Thus what a
+ * rule means does not depend on when broader rules were added; `ethtool` leaves that to the location the user gives (lower wins),
+ * and age is the location here.
  */
 export class FlowTable {
   readonly limit: number;
@@ -64,18 +60,22 @@ export class FlowTable {
   #seed: number;
   #nextId = 1;
 
-  // Entries: one per tuple of a rule. Equal tuples of several rules form a chain, oldest first, whose head a slot names.
+  // Entries: one per tuple of a rule. Equal tuples of several rules form a chain, the rule that wins first, whose head a slot names.
   #target = new Int32Array(64);
   #next = new Int32Array(64);
   #previous = new Int32Array(64);
   /** Of a chain's head: its last entry. */
   #tail = new Int32Array(64);
+  /** Bits of the entry's rule. */
+  #bits = new Int32Array(64);
   /** Age. Ids outlast 32 bits when flows come and go for days. */
   #id = new Float64Array(64);
   #entriesUsed = 0;
   /** Entries given back, a list through {@link #next}. */
   #free = -1;
   #tuples = 0;
+  /** Shapes that look at the bucket of a flow. */
+  #bucketShapes = 0;
 
   // Which targets lookupAll has reported in this call.
   #stamps = new Int32Array(64);
@@ -119,12 +119,10 @@ export class FlowTable {
     if (target >= this.#stamps.length) this.#stamps = grown(this.#stamps, target + 1);
     const id = this.#nextId++;
     const entries = new Int32Array(tuples.length);
-    let bits = 0;
+    const bits = ruleBits(parseRule(rule, where));
     for (let i = 0; i < tuples.length; i++) {
       const { mask, value } = tuples[i]!;
-      const shape = this.#shapeOf(mask);
-      bits = Math.max(bits, shape.bits);
-      entries[i] = this.#addTuple(shape.table, value, target, id);
+      entries[i] = this.#addTuple(this.#shapeOf(mask, bits).table, value, target, id, bits);
     }
     this.#rules.set(id, { id, rule: structuredClone(rule), target, tuples: tuples.length, bits, entries });
     return id;
@@ -144,16 +142,22 @@ export class FlowTable {
       if (shape.table.count > 0) continue;
       this.#shapesByMask.delete(name);
       this.#shapes.splice(this.#shapes.indexOf(shape), 1);
+      if (mask[FLOW_BUCKET] !== 0) this.#bucketShapes--;
     }
     return true;
   }
 
-  /** The target of the rule that wins, or -1 when none matches. Data path: no allocation. */
+  /**
+   * The target of the rule that wins, or -1 when none matches. Data path: no allocation.
+   *
+   * @param key its bucket is written where rules ask for it
+   */
   lookup(key: FlowKey): number {
     const shapes = this.#shapes;
     let entry = -1;
     let target = -1;
-    let bits = 0;
+    let bits = -1;
+    if (this.#bucketShapes > 0) key[FLOW_BUCKET] = flowBucket(key);
     for (let i = 0; i < shapes.length; i++) {
       const shape = shapes[i]!;
       if (shape.bits < bits) break;
@@ -161,17 +165,24 @@ export class FlowTable {
       const at = table.find(key);
       if (at < 0) continue;
       const found = table.slots[at]! - 1;
-      if (entry >= 0 && this.#id[found]! > this.#id[entry]!) continue;
+      if (entry >= 0 && !this.#wins(found, entry)) continue;
       entry = found;
       target = table.slots[at + 1]!;
-      bits = shape.bits;
+      bits = this.#bits[entry]!;
     }
     return target;
   }
 
+  /** Whether an entry's rule wins over another's. */
+  #wins(entry: number, other: number): boolean {
+    const more = this.#bits[entry]! - this.#bits[other]!;
+    return more > 0 || (more === 0 && this.#id[entry]! < this.#id[other]!);
+  }
+
   /**
-   * The targets of all rules that match, each once, those with most bits first. Data path: no allocation.
+   * The targets of all rules that match, each once, roughly those with most bits first: {@link lookup} is exact. Data path: no allocation.
    *
+   * @param key its bucket is written where rules ask for it
    * @param into with room for as many as there are targets; what goes beyond is left out
    * @returns how many
    */
@@ -185,6 +196,7 @@ export class FlowTable {
       stamps.fill(0);
       this.#stamp = 1;
     }
+    if (this.#bucketShapes > 0) key[FLOW_BUCKET] = flowBucket(key);
     for (let i = 0; i < shapes.length; i++) {
       const table = shapes[i]!.table;
       const at = table.find(key);
@@ -232,37 +244,62 @@ export class FlowTable {
     }
   }
 
-  #shapeOf(mask: FlowKey): Shape {
+  /** The shape of a mask, in its place among the others for a rule of so many bits. */
+  #shapeOf(mask: FlowKey, bits: number): Shape {
     const name = String(mask);
     let shape = this.#shapesByMask.get(name);
-    if (shape === undefined) {
+    if (shape !== undefined) {
+      if (bits <= shape.bits) return shape;
+      this.#shapes.splice(this.#shapes.indexOf(shape), 1);
+      shape.bits = bits;
+    } else {
       this.#seed = (this.#seed + 0x632be5ab) | 0;
-      shape = { table: new TupleTable(mask, this.#seed), bits: bitsOf(mask) };
+      shape = { table: new TupleTable(mask, this.#seed), bits };
       this.#shapesByMask.set(name, shape);
-      const behind = this.#shapes.findIndex((other) => other.bits < shape!.bits);
-      this.#shapes.splice(behind < 0 ? this.#shapes.length : behind, 0, shape);
+      if (mask[FLOW_BUCKET] !== 0) this.#bucketShapes++;
     }
+    const behind = this.#shapes.findIndex((other) => other.bits < bits);
+    this.#shapes.splice(behind < 0 ? this.#shapes.length : behind, 0, shape);
     return shape;
   }
 
-  #addTuple(table: TupleTable, value: FlowKey, target: number, id: number): number {
+  #addTuple(table: TupleTable, value: FlowKey, target: number, id: number, bits: number): number {
     const entry = this.#takeEntry();
     this.#target[entry] = target;
     this.#id[entry] = id;
+    this.#bits[entry] = bits;
     this.#next[entry] = -1;
+    this.#previous[entry] = -1;
+    this.#tail[entry] = entry;
     const at = table.find(value);
     if (at < 0) {
-      this.#previous[entry] = -1;
-      this.#tail[entry] = entry;
       table.add(value, entry, target);
       return entry;
     }
     const head = table.slots[at]! - 1;
-    const last = this.#tail[head]!;
-    this.#next[last] = entry;
-    this.#previous[entry] = last;
-    this.#tail[head] = entry;
+    // The youngest, it comes behind all those with as many bits: mostly at the end.
+    let before = this.#tail[head]!;
+    if (this.#bits[before]! < bits) {
+      before = this.#bits[head]! < bits ? -1 : head;
+      while (before >= 0 && this.#bits[this.#next[before]!]! >= bits) before = this.#next[before]!;
+    }
+    const next = before < 0 ? head : this.#next[before]!;
+    this.#link(before, entry);
+    this.#link(entry, next);
+    if (before < 0) {
+      this.#tail[entry] = this.#tail[head]!;
+      table.slots[at] = entry + 1;
+      table.slots[at + 1] = target;
+    } else if (next < 0) {
+      this.#tail[head] = entry;
+    }
     return entry;
+  }
+
+  /** Makes two entries neighbours in their chain; -1 stands for its end. */
+  #link(entry: number, next: number): void {
+    if (entry >= 0) this.#next[entry] = next;
+    if (next >= 0) this.#previous[next] = entry;
   }
 
   #removeTuple(table: TupleTable, value: FlowKey, entry: number): void {
@@ -270,9 +307,8 @@ export class FlowTable {
     const head = table.slots[at]! - 1;
     const next = this.#next[entry]!;
     const previous = this.#previous[entry]!;
-    if (next >= 0) this.#previous[next] = previous;
+    this.#link(previous, next);
     if (previous >= 0) {
-      this.#next[previous] = next;
       if (next < 0) this.#tail[head] = previous;
     } else if (next >= 0) {
       this.#tail[next] = this.#tail[entry]!;
@@ -299,24 +335,13 @@ export class FlowTable {
       this.#next = grown(this.#next, entry + 1);
       this.#previous = grown(this.#previous, entry + 1);
       this.#tail = grown(this.#tail, entry + 1);
+      this.#bits = grown(this.#bits, entry + 1);
       const ids = new Float64Array(this.#target.length);
       ids.set(this.#id);
       this.#id = ids;
     }
     return entry;
   }
-}
-
-/** Header bits that a mask compares. What only says that a field is there (version, "has ports") does not count. */
-function bitsOf(mask: FlowKey): number {
-  let bits = 0;
-  for (let word = 0; word < mask.length; word++) {
-    let counted = mask[word]!;
-    if (word === FLOW_LINK) counted &= FLOW_ETHERTYPE_MASK | FLOW_VLAN_MASK;
-    if (word === FLOW_NETWORK) counted &= FLOW_PROTOCOL_MASK;
-    for (; counted !== 0; counted &= counted - 1) bits++;
-  }
-  return bits;
 }
 
 /** A copy with room for `length` elements at least. */

@@ -17,12 +17,36 @@ import { type IpPrefix, parseIpPrefix } from '../packet/ip-address.js';
 export type Ports = number | readonly [first: number, last: number];
 
 /**
+ * Where a rule sends what it matches:
+ *
+ *   - `socket`: to the socket that has the rule
+ *   - `stack`: where it would go without the socket: an exception from broader rules
+ *   - `drop`: nowhere. Only where packets are the socket's alone (AF_XDP, V4 in zero-copy): others cannot take packets from the stack
+ *   - a queue: to that receive queue of the device, and whoever receives there. Only by devices with a flow director: software that sees
+ *     a packet already has it on its queue
+ */
+export type RuleTarget =
+  | 'socket'
+  | 'stack'
+  | 'drop'
+  | {
+      /** Number of a receive queue of the device. */
+      readonly queue: number;
+    };
+
+/**
  * "Only my packets" (Q1): what a packet's headers must say. A packet matches when every field that is given holds. Plain data, so
  * that it can be posted to a worker and written in JSON.
  *
  *     { protocol: 'udp', port: 53 }                          DNS, questions and answers, IPv4 and IPv6
  *     { vlan: 7, source: '10.0.0.0/8' }
  *     { etherType: 'arp' }
+ *     { source: '10.1.2.3', to: 'drop' }                     but of this host nothing
+ *     { protocol: 'tcp', bucket: [0, 4] }                    a quarter of all TCP connections
+ *     { to: 'socket' }                                       all that no other rule matches
+ *
+ * When several rules match, the one that fixes most header bits wins, and of equals the one that stands first. Bits: EtherType 16, VLAN 12,
+ * protocol 8, an address its prefix length, a port 16, a range 16 less the bits that count its ports, a bucket the bits that number it.
  *
  * `address` and `port` each hold for either end, independently of each other. Port fields match TCP, UDP and SCTP, and of a
  * fragmented packet the first fragment only: the others carry no ports.
@@ -46,6 +70,13 @@ export interface FlowRule {
   readonly destinationPort?: Ports;
   /** Source or destination. */
   readonly port?: Ports;
+  /**
+   * One of 2 to 65536 buckets (a power of two) that the hash of a packet's addresses, protocol and ports falls into, as `[index, count]`. Both
+   * directions of a connection are in one bucket, on either kernel; so are the fragments of a packet, by their addresses. What is not IP is in bucket 0.
+   */
+  readonly bucket?: readonly [index: number, count: number];
+  /** Where the packet goes; `socket` by default. A rule with this field alone matches every packet. */
+  readonly to?: RuleTarget;
 }
 
 /**
@@ -91,10 +122,13 @@ export interface ParsedRule {
   readonly sourcePort?: PortRange;
   readonly destinationPort?: PortRange;
   readonly port?: PortRange;
+  readonly bucket?: readonly [index: number, count: number];
+  /** Not there for the socket that has the rule. */
+  readonly to?: Exclude<RuleTarget, 'socket'>;
 }
 
-/** The fields of a rule. */
-export const FLOW_RULE_FIELDS = [
+/** The fields of a rule that say which packets it matches. */
+export const MATCH_FIELDS = [
   'etherType',
   'vlan',
   'protocol',
@@ -104,7 +138,16 @@ export const FLOW_RULE_FIELDS = [
   'sourcePort',
   'destinationPort',
   'port',
+  'bucket',
 ] as const satisfies readonly (keyof FlowRule)[];
+
+/** The fields of a rule. */
+export const FLOW_RULE_FIELDS = [...MATCH_FIELDS, 'to'] as const;
+
+/** Most buckets that flows are divided into. */
+const MOST_BUCKETS = 65536;
+/** Highest queue that a rule can name. */
+const LAST_QUEUE = 65535;
 
 const EXAMPLE = "for example { protocol: 'udp', port: 53 }";
 
@@ -164,6 +207,14 @@ export function parseRule(rule: unknown, where: string): ParsedRule {
       case 'port':
         parsed[name] = parsePorts(field, value);
         break;
+      case 'bucket':
+        parsed.bucket = parseBucket(field, value);
+        break;
+      case 'to': {
+        const to = parseTarget(field, value);
+        if (to !== 'socket') parsed.to = to;
+        break;
+      }
       default:
         throw invalid(`${field}: there is no such field`, `a rule has ${FLOW_RULE_FIELDS.join(', ')}`);
     }
@@ -208,9 +259,37 @@ function parsePorts(field: string, value: unknown): PortRange {
   return [first, checkInteger(`${field}[1]`, value[1], first, 0xffff)];
 }
 
+function parseBucket(field: string, value: unknown): readonly [number, number] {
+  if (!Array.isArray(value) || value.length !== 2) {
+    throw invalid(`${field}: ${show(value)} is not a bucket, [index, count]`, 'for example [0, 4], the first of four');
+  }
+  const count = checkInteger(`${field}[1]`, value[1], 2, MOST_BUCKETS);
+  if ((count & (count - 1)) !== 0) {
+    throw invalid(
+      `${field}[1]: ${count} is not a power of two`,
+      'make more buckets, and give some sockets several of them: one rule each',
+    );
+  }
+  return [checkInteger(`${field}[0]`, value[0], 0, count - 1), count];
+}
+
+function parseTarget(field: string, value: unknown): RuleTarget {
+  if (value === 'socket' || value === 'stack' || value === 'drop') return value;
+  if (typeof value === 'object' && value !== null && Object.keys(value).join() === 'queue') {
+    return { queue: checkInteger(`${field}.queue`, (value as { queue: unknown }).queue, 0, LAST_QUEUE) };
+  }
+  throw invalid(
+    `${field}: ${show(value)} is nowhere that packets can go`,
+    "it is 'socket', 'stack', 'drop' or a queue of the device, { queue: 3 }",
+  );
+}
+
 function show(value: unknown): string {
   if (typeof value === 'string') return `"${value}"`;
-  return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : String(value);
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  return typeof value === 'object' && value !== null
+    ? `an object with ${Object.keys(value).join(', ') || 'no fields'}`
+    : String(value);
 }
 
 function invalid(message: string, remedy: string): PacketError {

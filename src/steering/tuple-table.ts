@@ -1,4 +1,5 @@
 import {
+  FLOW_BUCKET,
   FLOW_DESTINATION,
   FLOW_KEY_WORDS,
   FLOW_LINK,
@@ -14,6 +15,7 @@ const NETWORK = FLOW_NETWORK;
 const PORTS = FLOW_PORTS;
 const SOURCE = FLOW_SOURCE;
 const DESTINATION = FLOW_DESTINATION;
+const BUCKET = FLOW_BUCKET;
 
 /** Slots that a key may lie behind its own before the table is hashed anew. At most half the slots are in use. */
 const MOST_PROBES = 128;
@@ -29,7 +31,7 @@ const WIDE_SHIFT = 4;
  * last three words of an IPv6 address:
  *
  *     0          1        2     3        4      5              6                   7       8-10           11-13
- *     entry + 1  its      link  network  ports  first word of  first word of       -       the rest of    the rest of the
+ *     entry + 1  its      link  network  ports  first word of  first word of       bucket  the rest of    the rest of the
  *     0: free    target                         the source     the destination             the source     destination
  *
  * The hash is drawn anew for every table, and again when keys crowd together, so that whoever chooses rules or packets cannot
@@ -53,7 +55,7 @@ export class TupleTable {
   /** @param seed any number; makes hashes, and so costs, repeatable */
   constructor(mask: FlowKey, seed: number) {
     this.mask = mask.slice();
-    this.#isWide = mask.some((bits, word) => bits !== 0 && word > SOURCE && word !== DESTINATION);
+    this.#isWide = mask.some((bits, word) => bits !== 0 && word > SOURCE && word < BUCKET && word !== DESTINATION);
     this.#slotShift = this.#isWide ? WIDE_SHIFT : NARROW_SHIFT;
     this.slots = new Int32Array(FEWEST_SLOTS << this.#slotShift);
     this.#random = seed | 0;
@@ -125,7 +127,8 @@ export class TupleTable {
     // which know most of the word, take part in the second one as lower bits. The upper bits of the sum are the slot.
     const fields =
       Math.imul(key[LINK]! & mask[LINK]!, factors[0]!) + Math.imul(key[NETWORK]! & mask[NETWORK]!, factors[2]!);
-    const ports = Math.imul(key[PORTS]! & mask[PORTS]!, factors[4]!);
+    const ports =
+      Math.imul(key[PORTS]! & mask[PORTS]!, factors[4]!) + Math.imul(key[BUCKET]! & mask[BUCKET]!, factors[22]!);
     const source = Math.imul(key[SOURCE]! & mask[SOURCE]!, factors[6]!);
     const destination = Math.imul(key[DESTINATION]! & mask[DESTINATION]!, factors[8]!);
     const hash =
@@ -146,6 +149,7 @@ export class TupleTable {
       slots[at + 4] === (key[PORTS]! & mask[PORTS]!) &&
       slots[at + 3] === (key[NETWORK]! & mask[NETWORK]!) &&
       slots[at + 2] === (key[LINK]! & mask[LINK]!) &&
+      slots[at + 7] === (key[BUCKET]! & mask[BUCKET]!) &&
       (!this.#isWide || this.#restEquals(key, at))
     );
   }
@@ -226,4 +230,4 @@ export class TupleTable {
 }
 
 /** The words of a key that every slot holds, in the order of the slot. */
-const NARROW_WORDS = [LINK, NETWORK, PORTS, SOURCE, DESTINATION] as const;
+const NARROW_WORDS = [LINK, NETWORK, PORTS, SOURCE, DESTINATION, BUCKET] as const;

@@ -6,6 +6,7 @@ import { PacketBuffer } from '../../src/packet-buffer/packet-buffer.js';
 import { OUTCOME_SENT, OUTCOME_UNKNOWN, PACKET_TRUNCATED, PacketBatch } from '../../src/ring/packet-batch.js';
 import { isExclusive, type OpenSocketOptions, openSocket } from '../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../src/socket/packet-socket.js';
+import type { FlowRule } from '../../src/steering/rules.js';
 import { NUMBER_OFFSET, readNumberedFrame, writeNumberedFrame } from '../support/frames.js';
 import { freeFrames, poolIsWhole } from '../support/pool.js';
 
@@ -485,6 +486,34 @@ export function conformance(options: ConformanceOptions): void {
         await socket.steer('all');
         await send(far, 200, 8);
         assert.deepEqual(await receive(socket, 8), range(200, 8));
+      });
+
+      test(`${mode}: rules have exceptions: the most specific one decides, and what it drops nobody gets`, async () => {
+        const numbered = { etherType: 0x88b5 } as const;
+        const rules: FlowRule[] = [{ to: 'socket' }, { ...numbered, to: 'stack' }];
+        const opening = open({ receive: rules });
+        if (fixture.kernel.name === 'soft' && mode.endsWith('-zc')) {
+          // No flow director, or no other queue: see docs/kernels.md.
+          await assert.rejects(opening, withCode('QUEUE_SHARED'));
+          return;
+        }
+        await using socket = await opening;
+        await send(far, 0, 8);
+        assert.deepEqual(await receive(socket, 1, SILENCE_MILLISECONDS), []);
+        await socket.steer([...rules, { ...numbered, bucket: [0, 2] }]);
+        await send(far, 100, 8);
+        assert.deepEqual(await receive(socket, 8), range(100, 8), 'what is not IP is in bucket 0');
+        const dropping: FlowRule[] = [{ to: 'socket' }, { ...numbered, to: 'drop' }];
+        if (!isExclusive(mode)) {
+          await assert.rejects(socket.steer(dropping), withCode('RULES_UNSUPPORTED', /receive\[1\]\.to.*copies/));
+          return;
+        }
+        await socket.steer(dropping);
+        await using tap = tapMode && (await openAt(fixture.near, { mode: tapMode }));
+        await send(far, 200, 8);
+        assert.deepEqual(await receive(socket, 1, SILENCE_MILLISECONDS), []);
+        if (tap !== undefined) assert.deepEqual(await receive(tap, 1, SILENCE_MILLISECONDS), []);
+        assert.equal((await socket.statistics()).drops.rule, 8);
       });
 
       test(`${mode}: closing with packets received, held, written and on their way gives every frame back`, async () => {

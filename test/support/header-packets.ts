@@ -34,6 +34,13 @@ export function randomRule(random: Random): FlowRule {
   if (random.oneIn(6)) rule.sourcePort = ports();
   if (random.oneIn(6)) rule.destinationPort = ports();
   if (random.oneIn(6)) rule.port = ports();
+  if (random.oneIn(6))
+    rule.bucket = random.pick([
+      [0, 2],
+      [1, 2],
+      [3, 4],
+      [5, 16],
+    ] as const);
   return Object.keys(rule).length > 0 ? rule : { protocol: 'udp', port: 53 };
 }
 

@@ -1,26 +1,45 @@
 import { PacketError } from '../../src/errors.js';
 import { readUint16 } from '../../src/packet/big-endian.js';
-import { createFlowKey, parseFlowKey } from '../../src/packet/flow-key.js';
-import { compileRule, compileRules } from '../../src/steering/compile-rules.js';
-import type { FlowRule } from '../../src/steering/rules.js';
+import { createFlowKey, FLOW_BUCKET, parseFlowKey } from '../../src/packet/flow-key.js';
+import { compileRule } from '../../src/steering/compile-rules.js';
+import { flowBucket } from '../../src/steering/flow-bucket.js';
+import { ruleBits } from '../../src/steering/rule-order.js';
+import { type FlowRule, parseRule } from '../../src/steering/rules.js';
 import { randomRule } from './header-packets.js';
 import type { Random } from './random.js';
 
-/** Decides packets by rules as the soft kernel does: the flow key, and the masked tuples of the rules. */
-export function softVerdict(rules: readonly FlowRule[]): (packet: Uint8Array) => boolean {
-  const tuples = compileRules(rules);
+export type Decision = 'socket' | 'stack' | 'drop';
+
+/** Decides packets by the flow key, and the masked tuples of one rule after the other, those first that fix most bits. */
+export function softDecision(rules: readonly FlowRule[]): (packet: Uint8Array) => Decision {
+  const ordered = rules
+    .map((rule) => ({ rule, bits: ruleBits(parseRule(rule, 'rule')), tuples: compileRule(rule) }))
+    .sort((a, b) => b.bits - a.bits); // stable
   const key = createFlowKey();
   return (packet) => {
     parseFlowKey(packet, 0, packet.length, key);
-    return tuples.some(({ mask, value }) => mask.every((word, at) => (key[at]! & word) === value[at]!));
+    key[FLOW_BUCKET] = flowBucket(key);
+    const winner = ordered.find(({ tuples }) =>
+      tuples.some(({ mask, value }) => mask.every((word, at) => (key[at]! & word) === value[at]!)),
+    );
+    if (winner === undefined) return 'stack';
+    const { to = 'socket' } = winner.rule;
+    return typeof to === 'string' ? to : 'stack';
   };
 }
 
-/** Random rules, each of which some packet can meet. */
-export function randomRules(random: Random, count: number): FlowRule[] {
+/** Whether the socket that has the rules gets the packet. */
+export function softVerdict(rules: readonly FlowRule[]): (packet: Uint8Array) => boolean {
+  const decide = softDecision(rules);
+  return (packet) => decide(packet) === 'socket';
+}
+
+/** Random rules, each of which some packet can meet. @param targets what `to` may be; not given at all without them */
+export function randomRules(random: Random, count: number, targets: readonly Decision[] = []): FlowRule[] {
   const rules: FlowRule[] = [];
   while (rules.length < count) {
-    const rule = randomRule(random);
+    const rule: FlowRule =
+      targets.length === 0 ? randomRule(random) : { ...randomRule(random), to: random.pick(targets) };
     try {
       // Three ranges of ports in one rule are thousands of tuples, and say nothing that two do not.
       if (compileRule(rule).length < 300) rules.push(rule);

@@ -21,7 +21,18 @@ const JUMP_AT_LEAST_INDEX = 0x3d;
 const RETURN = 0x06;
 /** Loads relative to the index register, by bytes. */
 const LOAD_PACKET = { 1: 0x50, 2: 0x48, 4: 0x40 } as const;
-const CALCULATE: Readonly<Record<Operation, number>> = { and: 0x54, or: 0x44, add: 0x04, 'shift-left': 0x64 };
+const CALCULATE: Readonly<Record<Operation, number>> = {
+  and: 0x54,
+  or: 0x44,
+  xor: 0xa4,
+  add: 0x04,
+  multiply: 0x24,
+  'shift-left': 0x64,
+  'shift-right': 0x74,
+};
+/** The same with the index register. */
+const BY_INDEX = 0x08;
+const LOAD_INDEX_SCRATCH = 0x61;
 
 /** SKF_AD_OFF and what is beside the packet (linux/filter.h): offsets of loads that the kernel answers itself. */
 const BESIDE_PACKET = 0x100000000 - 0x1000;
@@ -86,6 +97,10 @@ export function classicProgram({ steps }: MatchCode): ClassicInstruction[] {
         break;
       case 'calculate':
         put(CALCULATE[step.operation], step.value);
+        break;
+      case 'combine':
+        put(LOAD_INDEX_SCRATCH, step.word);
+        put(CALCULATE[step.operation] | BY_INDEX);
         break;
       case 'jump':
         if (!comesNext(steps, index, step.to)) branch(JUMP, 0, step.to, undefined);

@@ -6,6 +6,7 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from '../../packet/flow-key.js';
+import { BUCKET_FACTOR, BUCKET_LAST_FACTOR, BUCKET_SHIFT } from '../flow-bucket.js';
 import type { Label, MatchCode } from './match-code.js';
 
 // Where the header fields of a packet lie in scratch memory. What a packet does not have is 0.
@@ -22,9 +23,15 @@ export const DESTINATION_PORT_WORD = 4;
 /** First of the four words of an address; IPv4 has one. */
 export const SOURCE_WORD = 5;
 export const DESTINATION_WORD = 9;
-/** For the reader alone: the protocol so far, and one that comes next or a fragment's offset. */
+/** For the reader alone: the protocol so far, and one that comes next or a fragment's offset. Free behind it. */
 const PROTOCOL_WORD = 13;
 const NEXT_WORD = 14;
+/** Not 0 for a part of a fragmented packet; read with the bucket. */
+const FRAGMENT_WORD = 15;
+/** The hash that rules divide flows by, once the headers are read. */
+export const BUCKET_WORD = PROTOCOL_WORD;
+/** Free for whoever comes behind the reader. */
+export const FREE_WORD = NEXT_WORD;
 
 export const TAGGED = 0x1000;
 export const PORT_KNOWN = 0x10000;
@@ -42,6 +49,8 @@ export interface FieldsRead {
   readonly addresses: boolean;
   readonly protocol: boolean;
   readonly ports: boolean;
+  /** With all the others. */
+  readonly bucket: boolean;
 }
 
 /**
@@ -56,6 +65,7 @@ export function writeHeaderReader(code: MatchCode, fields: FieldsRead, tagBeside
   code.set(0);
   const end = fields.addresses ? DESTINATION_WORD + 4 : DESTINATION_PORT_WORD + 1;
   for (let word = 0; word < end; word++) code.store(word);
+  if (fields.bucket) code.store(FRAGMENT_WORD);
   code.need(ETHERNET_HEADER, done);
   code.load(2, 12);
   code.store(ETHERTYPE_WORD);
@@ -63,6 +73,41 @@ export function writeHeaderReader(code: MatchCode, fields: FieldsRead, tagBeside
   writeVlanReader(code, tagBeside);
   writeNetworkReader(code, fields, done);
   code.place(done);
+  if (fields.bucket) writeBucket(code);
+}
+
+/** What `flowBucket` computes. */
+function writeBucket(code: MatchCode): void {
+  const [ip, whole, hashed, end] = [code.label(), code.label(), code.label(), code.label()];
+  code.recall(NETWORK_WORD);
+  code.branch('equal', 0, end, ip);
+  code.place(ip);
+  code.calculate('and', 0xff);
+  code.store(BUCKET_WORD);
+  code.recall(FRAGMENT_WORD);
+  code.branch('equal', 0, whole, hashed);
+  code.place(whole);
+  code.recall(SOURCE_PORT_WORD);
+  code.combine('add', DESTINATION_PORT_WORD);
+  code.calculate('and', 2 * PORT_KNOWN - 1); // the ports' sum, without what says that they are known
+  code.combine('add', BUCKET_WORD);
+  code.store(BUCKET_WORD);
+  code.place(hashed);
+  for (let i = 0; i < 4; i++) {
+    code.recall(SOURCE_WORD + i);
+    code.combine('add', DESTINATION_WORD + i);
+    code.store(FREE_WORD);
+    code.recall(BUCKET_WORD);
+    code.calculate('multiply', BUCKET_FACTOR);
+    code.combine('xor', FREE_WORD);
+    code.store(BUCKET_WORD);
+  }
+  code.calculate('multiply', BUCKET_LAST_FACTOR);
+  code.store(BUCKET_WORD);
+  code.calculate('shift-right', BUCKET_SHIFT);
+  code.combine('xor', BUCKET_WORD);
+  code.place(end);
+  code.store(BUCKET_WORD);
 }
 
 function writeVlanReader(code: MatchCode, tagBeside: boolean): void {
@@ -156,6 +201,10 @@ function writeIpv4Reader(code: MatchCode, fields: FieldsRead, transport: Label, 
   code.calculate('or', 4 << VERSION_SHIFT);
   code.store(PROTOCOL_WORD);
   code.load(2, 6);
+  if (fields.bucket) {
+    code.calculate('and', 0x3fff); // "more fragments" and the offset
+    code.store(FRAGMENT_WORD);
+  }
   code.calculate('and', 0x1fff); // the fragment's offset
   code.store(NEXT_WORD);
   code.load(1, 0);
@@ -192,7 +241,9 @@ function writeIpv6Reader(code: MatchCode, fields: FieldsRead, transport: Label, 
   const walked = code.label();
   const laterFragment = code.label();
   code.skip(40);
-  for (let headers = 0; headers < MOST_EXTENSION_HEADERS; headers++) writeExtensionReader(code, walked, laterFragment);
+  for (let headers = 0; headers < MOST_EXTENSION_HEADERS; headers++) {
+    writeExtensionReader(code, fields, walked, laterFragment);
+  }
   code.place(walked);
   writeNetwork(code);
   code.jump(transport);
@@ -213,7 +264,7 @@ const AUTHENTICATION_HEADER = 51;
 const COUNTED_HEADERS = [0, 43, 60, 135, 139, 140];
 
 /** One extension header, if it is one: any other header, one that is cut off and a later fragment end the walk. */
-function writeExtensionReader(code: MatchCode, walked: Label, laterFragment: Label): void {
+function writeExtensionReader(code: MatchCode, fields: FieldsRead, walked: Label, laterFragment: Label): void {
   const counted = code.label();
   const notCounted = code.label();
   const fragment = code.label();
@@ -257,6 +308,15 @@ function writeExtensionReader(code: MatchCode, walked: Label, laterFragment: Lab
   code.load(1, 0);
   code.store(PROTOCOL_WORD);
   code.load(2, 2);
+  if (fields.bucket) {
+    const [part, known] = [code.label(), code.label()];
+    code.calculate('and', 0xfff9); // a fragment that is the whole packet (RFC 6946) is none
+    code.branch('equal', 0, known, part);
+    code.place(part);
+    code.store(FRAGMENT_WORD);
+    code.place(known);
+    code.load(2, 2);
+  }
   code.calculate('and', 0xfff8); // the fragment's offset: what follows the header of a later one is anything
   code.branch('equal', 0, first, later);
   code.place(later);

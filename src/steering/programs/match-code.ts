@@ -24,6 +24,10 @@ export type MatchStep =
   | { readonly step: 'set'; readonly value: number }
   | { readonly step: 'store' | 'recall'; readonly word: number }
   | { readonly step: 'calculate'; readonly operation: Operation; readonly value: number }
+  /** The same with a word of scratch memory for the value. The position is lost. */
+  | { readonly step: 'combine'; readonly operation: 'add' | 'xor'; readonly word: number }
+  /** Takes what a map has for the values of some words under their masks, behind a number of its own, if that is less than the word `least`, into that word (eBPF). */
+  | { readonly step: 'lookup'; readonly map: number; readonly key: LookupKey; readonly least: number }
   | { readonly step: 'jump'; readonly to: Label }
   /** Compares the accumulator with a value, and jumps either way. */
   | {
@@ -40,8 +44,14 @@ export type MatchStep =
       readonly yes: Label;
       readonly no: Label;
     }
-  /** Ends: the packet is the socket's, or it is not. */
-  | { readonly step: 'accept' | 'refuse' };
+  /** Ends: the packet is the socket's, it is not, or it is nobody's (eBPF). */
+  | { readonly step: 'accept' | 'refuse' | 'drop' };
+
+/** Key of a map of tuples: a number, and words of scratch memory under their masks, each 4 bytes in the byte order of the host. */
+export interface LookupKey {
+  readonly number: number;
+  readonly words: readonly { readonly word: number; readonly mask: number }[];
+}
 
 /** A place in the code; a number of its own. */
 export type Label = number;
@@ -52,7 +62,7 @@ export type Label = number;
  */
 export type MetadataField = 'queue' | 'vlan-present' | 'vlan-tag';
 
-export type Operation = 'and' | 'or' | 'add' | 'shift-left';
+export type Operation = 'and' | 'or' | 'xor' | 'add' | 'multiply' | 'shift-left' | 'shift-right';
 
 /** Unsigned. */
 export type Comparison = 'equal' | 'at-least';
@@ -110,6 +120,14 @@ export class MatchCode {
     this.steps.push({ step: 'calculate', operation, value });
   }
 
+  combine(operation: 'add' | 'xor', word: number): void {
+    this.steps.push({ step: 'combine', operation, word });
+  }
+
+  lookup(map: number, key: LookupKey, least: number): void {
+    this.steps.push({ step: 'lookup', map, key, least });
+  }
+
   jump(to: Label): void {
     this.steps.push({ step: 'jump', to });
   }
@@ -137,6 +155,10 @@ export class MatchCode {
 
   refuse(): void {
     this.steps.push({ step: 'refuse' });
+  }
+
+  drop(): void {
+    this.steps.push({ step: 'drop' });
   }
 }
 

@@ -2,10 +2,12 @@ import type { ClassicInstruction } from '../../filter/classic/instruction.js';
 import type { IpPrefix } from '../../packet/ip-address.js';
 import type { ParsedRule, PortRange } from '../rules.js';
 import {
+  BUCKET_WORD,
   DESTINATION_PORT_WORD,
   DESTINATION_WORD,
   ETHERTYPE_WORD,
   type FieldsRead,
+  FREE_WORD,
   NETWORK_WORD,
   PORT_KNOWN,
   SOURCE_PORT_WORD,
@@ -16,6 +18,12 @@ import {
   writeHeaderReader,
 } from './header-code.js';
 import { type Label, MatchCode } from './match-code.js';
+import { ACCEPT, ACTION_MASK, DROP, type RankedRule, REFUSE, rankedRules } from './ranked-rules.js';
+import { type RuleTable, RuleTables } from './rule-tables.js';
+
+/** The value of the best rule so far. */
+const FOUND_WORD = FREE_WORD;
+const NOTHING_FOUND = 0xffffffff;
 
 /** What the sockets of some receive queues want. */
 export interface QueueRules {
@@ -36,18 +44,33 @@ export interface QueueFilter {
  */
 const RULES_PER_SECTION = 64;
 
-/** Code that accepts what matches at least one of the rules, for packets whose outermost VLAN tag the kernel tells beside. */
+/** Code for XDP, and the tables that it looks into. */
+export interface SteeringCode {
+  readonly code: MatchCode;
+  readonly tables: readonly RuleTable[];
+}
+
+/** Code that accepts what the rules say, for packets whose outermost VLAN tag the kernel tells beside. */
 export function codeForRules(rules: readonly ParsedRule[]): MatchCode {
   const code = new MatchCode();
   writeHeaderReader(code, fieldsOf(rules), true);
-  writeRules(code, rules);
+  writeRules(code, rankedRules(rules), terminal, ACTION_MASK);
   code.refuse();
   return code;
 }
 
-/** Code that accepts what the rules or the filter of its queue say, and all packets of queues without either. */
-export function codeForQueues(lists: readonly QueueRules[], filters: readonly QueueFilter[] = []): MatchCode {
+/**
+ * Code that accepts what the rules or the filter of its queue say, and all packets of queues without either.
+ *
+ * @param firstMap number of the map for the first table, in the program's list
+ */
+export function codeForQueues(
+  lists: readonly QueueRules[],
+  filters: readonly QueueFilter[] = [],
+  firstMap = 1,
+): SteeringCode {
   const code = new MatchCode();
+  const tables = new RuleTables();
   const queues = [...lists, ...filters].flatMap((list) => list.queues);
   if (queues.length > 0) {
     const ruled = code.label();
@@ -59,28 +82,106 @@ export function codeForQueues(lists: readonly QueueRules[], filters: readonly Qu
     code.place(ruled);
     for (const { queues, filter } of filters) writeFilter(code, filter, queues);
     if (lists.length > 0) writeHeaderReader(code, fieldsOf(lists.flatMap((list) => list.rules)), false);
-    for (const list of lists) writeRules(code, list.rules, list.queues);
+    for (const { queues, rules } of lists) writeList(code, queues, rankedRules(rules), tables, firstMap);
     code.refuse();
   } else {
     code.accept();
   }
-  return code;
+  return { code, tables: tables.tables };
 }
 
 function fieldsOf(rules: readonly ParsedRule[]): FieldsRead {
   const any = (...fields: readonly (keyof ParsedRule)[]): boolean =>
     rules.some((rule) => fields.some((field) => rule[field] !== undefined));
   return {
-    addresses: any('source', 'destination', 'address'),
-    protocol: any('protocol'),
-    ports: any('sourcePort', 'destinationPort', 'port'),
+    addresses: any('source', 'destination', 'address', 'bucket'),
+    protocol: any('protocol', 'bucket'),
+    ports: any('sourcePort', 'destinationPort', 'port', 'bucket'),
+    bucket: any('bucket'),
   };
 }
 
-/** Goes on behind the rules when none of them matches. @param queues for which they hold; all, if not given */
-function writeRules(code: MatchCode, rules: readonly ParsedRule[], queues?: readonly number[]): void {
+/** The rules of some queues: one after the other, and those that are many of a kind by tables. Goes on behind when none matches. */
+function writeList(
+  code: MatchCode,
+  queues: readonly number[],
+  rules: readonly RankedRule[],
+  tables: RuleTables,
+  firstMap: number,
+): void {
+  const { lookups, left } = tables.take(rules);
+  if (lookups.length === 0) {
+    writeRules(code, left, terminal, ACTION_MASK, queues);
+    return;
+  }
+  const [ours, first, decide, end] = [code.label(), code.label(), code.label(), code.label()];
+  code.set(NOTHING_FOUND);
+  code.store(FOUND_WORD);
+  writeRules(
+    code,
+    left,
+    (code, value) => {
+      code.set(value);
+      code.store(FOUND_WORD);
+      code.jump(first);
+    },
+    -1,
+    queues,
+  );
+  code.place(first);
+  code.metadata('queue');
+  code.branchOneOf(queues, ours, end);
+  code.place(ours);
+  for (const { table, key, least } of lookups) {
+    const goOn = code.label();
+    code.recall(FOUND_WORD);
+    // As good as anything that is there, or better.
+    code.branch('at-least', (least | ACTION_MASK) + 1, goOn, decide);
+    code.place(goOn);
+    code.lookup(firstMap + table, key, FOUND_WORD);
+  }
+  const [found, accept, other, drop, refuse] = Array.from({ length: 5 }, () => code.label());
+  code.place(decide);
+  code.recall(FOUND_WORD);
+  code.branch('equal', NOTHING_FOUND, end, found!);
+  code.place(found!);
+  code.calculate('and', ACTION_MASK);
+  code.branch('equal', ACCEPT, accept!, other!);
+  code.place(other!);
+  code.branch('equal', DROP, drop!, refuse!);
+  for (const [label, value] of [
+    [accept, ACCEPT],
+    [drop, DROP],
+    [refuse, REFUSE],
+  ] as const) {
+    code.place(label!);
+    terminal(code, value);
+  }
+  code.place(end);
+}
+
+/** Ends as a rule's value says. */
+function terminal(code: MatchCode, value: number): void {
+  const action = value & ACTION_MASK;
+  if (action === ACCEPT) code.accept();
+  else if (action === DROP) code.drop();
+  else code.refuse();
+}
+
+/**
+ * Tests rules one after the other. Goes on behind them when none matches.
+ *
+ * @param matched writes what is to be done when a rule with this value, under the mask, matches
+ * @param queues for which they hold; all, if not given
+ */
+function writeRules(
+  code: MatchCode,
+  rules: readonly RankedRule[],
+  matched: (code: MatchCode, value: number) => void,
+  valueMask: number,
+  queues?: readonly number[],
+): void {
   for (let start = 0; start < rules.length; start += RULES_PER_SECTION) {
-    const matched = code.label();
     const end = code.label();
     if (queues !== undefined) {
       const ours = code.label();
@@ -89,13 +190,19 @@ function writeRules(code: MatchCode, rules: readonly ParsedRule[], queues?: read
       code.place(ours);
     }
     const section = rules.slice(start, start + RULES_PER_SECTION);
-    for (const [index, rule] of section.entries()) {
+    const ends = new Map<number, Label>();
+    for (const [index, { rule, value }] of section.entries()) {
+      const outcome = value & valueMask;
+      const yes = ends.get(outcome) ?? code.label();
+      ends.set(outcome, yes);
       const next = index === section.length - 1 ? end : code.label();
-      writeRule(code, rule, matched, next);
+      writeRule(code, rule, yes, next);
       if (next !== end) code.place(next);
     }
-    code.place(matched);
-    code.accept();
+    for (const [value, label] of ends) {
+      code.place(label);
+      matched(code, value);
+    }
     code.place(end);
   }
 }
@@ -119,6 +226,7 @@ type Test = (code: MatchCode, yes: Label, no: Label) => void;
 
 function writeRule(code: MatchCode, rule: ParsedRule, matched: Label, next: Label): void {
   const tests = testsOf(rule);
+  if (tests.length === 0) code.jump(matched);
   for (const [index, test] of tests.entries()) {
     const yes = index === tests.length - 1 ? matched : code.label();
     test(code, yes, next);
@@ -149,6 +257,7 @@ function testsOf(rule: ParsedRule): Test[] {
   if (rule.port !== undefined) {
     tests.push(either(between(SOURCE_PORT_WORD, rule.port), between(DESTINATION_PORT_WORD, rule.port)));
   }
+  if (rule.bucket !== undefined) tests.push(masked(BUCKET_WORD, rule.bucket[1] - 1, rule.bucket[0]));
   return tests;
 }
 
@@ -156,6 +265,14 @@ function oneOf(word: number, values: readonly number[]): Test {
   return (code, yes, no) => {
     code.recall(word);
     code.branchOneOf(values, yes, no);
+  };
+}
+
+function masked(word: number, mask: number, value: number): Test {
+  return (code, yes, no) => {
+    code.recall(word);
+    code.calculate('and', mask);
+    code.branch('equal', value, yes, no);
   };
 }
 

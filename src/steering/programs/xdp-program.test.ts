@@ -8,7 +8,7 @@ import { xdpProgram, xdpRedirect, xdpVerdict } from './xdp-program.js';
 // What the programs decide is tested in the kernel (test/linux/inside/rule-programs.ts).
 
 test('without rules the program is the redirection alone, and reads no packet', () => {
-  const program = xdpProgram(codeForQueues([]), xdpRedirect(7));
+  const program = xdpProgram(codeForQueues([]).code, xdpRedirect(7));
   assert.ok(program.length <= 7, `${program.length} instructions`);
   assert.equal(program.at(-1)!.opcode, 0x95);
   assert.ok(program.some(({ opcode, source, immediate }) => opcode === 0x18 && source === 5 && immediate === 7));
@@ -16,8 +16,8 @@ test('without rules the program is the redirection alone, and reads no packet', 
 
 test('queues with the same rules share them', () => {
   const rules = [parseRule({ port: [1, 9] }, 'rule')];
-  const one = xdpProgram(codeForQueues([{ queues: [0], rules }]), xdpVerdict(1)).length;
-  const shared = xdpProgram(codeForQueues([{ queues: [0, 1], rules }]), xdpVerdict(1)).length;
+  const one = xdpProgram(codeForQueues([{ queues: [0], rules }]).code, xdpVerdict(1)).length;
+  const shared = xdpProgram(codeForQueues([{ queues: [0, 1], rules }]).code, xdpVerdict(1)).length;
   assert.ok(shared - one <= 4, `${shared - one} instructions more`);
 });
 

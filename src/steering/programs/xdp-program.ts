@@ -1,12 +1,14 @@
-import { CONTEXT_DATA, CONTEXT_DATA_END, CONTEXT_RX_QUEUE_INDEX, XDP_PASS } from '../../ebpf/execution.js';
+import { CONTEXT_DATA, CONTEXT_DATA_END, CONTEXT_RX_QUEUE_INDEX, XDP_DROP, XDP_PASS } from '../../ebpf/execution.js';
 import { type Instruction, instruction, wideInstruction } from '../../ebpf/instruction.js';
 import {
   BPF_ADD,
   BPF_ALU,
   BPF_ALU64,
   BPF_AND,
+  BPF_ATOMIC,
   BPF_B,
   BPF_CALL,
+  BPF_DW,
   BPF_END,
   BPF_EXIT,
   BPF_H,
@@ -22,16 +24,19 @@ import {
   BPF_LSH,
   BPF_MEM,
   BPF_MOV,
+  BPF_MUL,
   BPF_OR,
   BPF_PSEUDO_MAP_IDX,
+  BPF_RSH,
   BPF_STX,
   BPF_TO_BE,
   BPF_W,
   BPF_X,
+  BPF_XOR,
 } from '../../ebpf/opcodes.js';
 import { PacketError } from '../../errors.js';
 import { translateFilter } from '../../filter/ebpf/translate.js';
-import { comesNext, type Label, type MatchCode, type Operation, SCRATCH_WORDS } from './match-code.js';
+import { comesNext, type Label, type LookupKey, type MatchCode, type Operation, SCRATCH_WORDS } from './match-code.js';
 
 // Which register is what.
 const ACCUMULATOR = 0;
@@ -40,12 +45,15 @@ const CONTEXT = 1;
 /** Where the position is in memory, since the last `need`. */
 const POINTER = 2;
 const LIMIT = 3;
+/** Operand from scratch memory. */
+const OTHER = LIMIT;
 const PACKET = 6;
 const POSITION = 7;
 const PACKET_END = 8;
 const QUEUE = 9;
 const STACK = 10;
 
+const BPF_FUNC_MAP_LOOKUP_ELEM = 1;
 const BPF_FUNC_REDIRECT_MAP = 51;
 /** Furthest that a jump reaches, in slots. */
 const LONGEST_JUMP = 0x7fff;
@@ -62,14 +70,20 @@ const ADD_IMMEDIATE = BPF_ALU64 | BPF_ADD;
 const TO_BIG_ENDIAN = BPF_ALU | BPF_END | BPF_TO_BE;
 const JUMP = BPF_JMP | BPF_JA;
 const JUMP_GREATER = BPF_JMP | BPF_JGT | BPF_X;
+const JUMP_EQUAL_64 = BPF_JMP | BPF_JEQ;
+const JUMP_NOT_LESS = BPF_JMP32 | BPF_JGE | BPF_X;
+const ATOMIC_64 = BPF_STX | BPF_ATOMIC | BPF_DW;
 const CALL = BPF_JMP | BPF_CALL;
 const EXIT = BPF_JMP | BPF_EXIT;
 
 const CALCULATE: Readonly<Record<Operation, number>> = {
   and: BPF_ALU | BPF_AND,
   or: BPF_ALU | BPF_OR,
+  xor: BPF_ALU | BPF_XOR,
   add: BPF_ALU | BPF_ADD,
+  multiply: BPF_ALU | BPF_MUL,
   'shift-left': BPF_ALU | BPF_LSH,
+  'shift-right': BPF_ALU | BPF_RSH,
 };
 const JUMPS = {
   equal: { yes: BPF_JMP32 | BPF_JEQ, no: BPF_JMP32 | BPF_JNE },
@@ -100,12 +114,35 @@ export function xdpRedirect(map: number): XdpAction {
 }
 
 /**
- * Turns match code into an XDP program: accepted packets meet the action, others go to the stack. Scratch memory lies on the stack. Each
+ * Drops the packet, and counts it for its queue.
+ *
+ * @param map (of type array, 8 bytes a queue) its index in the program's list of maps
+ */
+export function xdpCountedDrop(map: number): XdpAction {
+  return [
+    instruction(STORE_WORD, { destination: STACK, source: QUEUE, offset: stackOffset(0) }),
+    ...wideInstruction(1, BigInt(map), BPF_PSEUDO_MAP_IDX),
+    instruction(MOVE, { destination: 2, source: STACK }),
+    instruction(ADD_IMMEDIATE, { destination: 2, immediate: stackOffset(0) }),
+    instruction(CALL, { immediate: BPF_FUNC_MAP_LOOKUP_ELEM }),
+    instruction(JUMP_EQUAL_64, { destination: 0, immediate: 0, offset: 2 }),
+    instruction(MOVE_IMMEDIATE, { destination: 1, immediate: 1 }),
+    instruction(ATOMIC_64, { destination: 0, source: 1, immediate: BPF_ADD }),
+    ...xdpVerdict(XDP_DROP),
+  ];
+}
+
+/**
+ * Turns match code into an XDP program: accepted packets meet the action, dropped ones the other, the rest goes to the stack. Scratch memory lies on the stack. Each
  * `need` compares pointers the way the kernel's verifier wants it of whoever reads a packet.
  *
  * @throws PacketError FLOW_TABLE_FULL for a jump that is too long
  */
-export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction[] {
+export function xdpProgram(
+  { steps }: MatchCode,
+  action: XdpAction,
+  drop: XdpAction = xdpVerdict(XDP_DROP),
+): Instruction[] {
   const program: Instruction[] = [];
   const places = new Map<Label, number>();
   const targets = new Map<number, Label>();
@@ -163,6 +200,13 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction
       case 'calculate':
         put(CALCULATE[step.operation], { destination: ACCUMULATOR, immediate: step.value });
         break;
+      case 'combine':
+        put(LOAD[4], { destination: OTHER, source: STACK, offset: stackOffset(step.word) });
+        put(CALCULATE[step.operation] | BPF_X, { destination: ACCUMULATOR, source: OTHER });
+        break;
+      case 'lookup':
+        writeLookup(program, step.map, step.key, step.least);
+        break;
       case 'jump':
         if (!comesNext(steps, index, step.to)) jump(JUMP, step.to);
         break;
@@ -189,6 +233,9 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction
       case 'refuse':
         program.push(...xdpVerdict(XDP_PASS));
         break;
+      case 'drop':
+        program.push(...drop);
+        break;
     }
   }
   for (const [at, label] of targets) {
@@ -201,6 +248,34 @@ export function xdpProgram({ steps }: MatchCode, action: XdpAction): Instruction
     program[at] = { ...program[at]!, offset };
   }
   return program;
+}
+
+/**
+ * Looks a key up and keeps the lesser of what is found and what a word has. The key lies on the stack below scratch memory; the call
+ * leaves registers 6 to 9.
+ */
+function writeLookup(program: Instruction[], map: number, key: LookupKey, least: number): void {
+  const { number, words } = key;
+  const start = 4 * -(SCRATCH_WORDS + 1 + words.length);
+  const put = (opcode: number, fields: Parameters<typeof instruction>[1]): void => {
+    program.push(instruction(opcode, fields));
+  };
+  put(MOVE_IMMEDIATE_32, { destination: ACCUMULATOR, immediate: number });
+  put(STORE_WORD, { destination: STACK, source: ACCUMULATOR, offset: start });
+  for (const [index, { word, mask }] of words.entries()) {
+    put(LOAD[4], { destination: ACCUMULATOR, source: STACK, offset: stackOffset(word) });
+    if (mask !== -1) put(CALCULATE.and, { destination: ACCUMULATOR, immediate: mask });
+    put(STORE_WORD, { destination: STACK, source: ACCUMULATOR, offset: start + 4 * (index + 1) });
+  }
+  program.push(...wideInstruction(1, BigInt(map), BPF_PSEUDO_MAP_IDX));
+  put(MOVE, { destination: 2, source: STACK });
+  put(ADD_IMMEDIATE, { destination: 2, immediate: start });
+  put(CALL, { immediate: BPF_FUNC_MAP_LOOKUP_ELEM });
+  put(JUMP_EQUAL_64, { destination: 0, immediate: 0, offset: 4 });
+  put(LOAD[4], { destination: ACCUMULATOR, source: 0 });
+  put(LOAD[4], { destination: OTHER, source: STACK, offset: stackOffset(least) });
+  put(JUMP_NOT_LESS, { destination: ACCUMULATOR, source: OTHER, offset: 1 });
+  put(STORE_WORD, { destination: STACK, source: ACCUMULATOR, offset: stackOffset(least) });
 }
 
 function stackOffset(word: number): number {

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import type { CaptureReader } from '../../../src/capture-file/contract.js';
 import { openCapture } from '../../../src/capture-file/open-capture.js';
 import { createProgram } from '../../../src/ebpf/create-program.js';
-import { XDP_TX } from '../../../src/ebpf/execution.js';
+import { XDP_DROP, XDP_PASS, XDP_TX } from '../../../src/ebpf/execution.js';
 import { PacketError } from '../../../src/errors.js';
 import { readCapture } from '../../../src/host/read-capture.js';
 import { SOCK_CLOEXEC, SOCK_RAW } from '../../../src/linux-kernel/constants.js';
@@ -13,6 +13,7 @@ import { loadProgram } from '../../../src/linux-kernel/programs/program-loading.
 import { TestRuns } from '../../../src/linux-kernel/programs/test-run.js';
 import { attachReceiveFilter } from '../../../src/linux-kernel/receive-filter.js';
 import { type ParsedReceive, parseReceive } from '../../../src/linux-kernel/receive-rules.js';
+import { fillTable } from '../../../src/linux-kernel/rule-maps.js';
 import { Struct } from '../../../src/linux-kernel/struct.js';
 import { SystemCalls } from '../../../src/linux-kernel/system-calls.js';
 import { PacketBatch } from '../../../src/ring/packet-batch.js';
@@ -22,7 +23,7 @@ import type { FlowRule, ParsedRule } from '../../../src/steering/rules.js';
 import { randomPacket } from '../../support/header-packets.js';
 import { udpPacket } from '../../support/packets.js';
 import { Random } from '../../support/random.js';
-import { randomRules, softVerdict } from '../../support/verdicts.js';
+import { type Decision, randomRules, softDecision, softVerdict } from '../../support/verdicts.js';
 import { VethPair } from '../../support/veth-pair.js';
 import { openXdp } from '../../support/xdp-session.js';
 
@@ -31,11 +32,20 @@ after(() => pair.close());
 const calls = await SystemCalls.load();
 const testRuns = new TestRuns(calls);
 
-const parsed = (rules: readonly FlowRule[]): readonly ParsedRule[] => parseReceive(rules) as readonly ParsedRule[];
+const parsed = (rules: readonly FlowRule[]): readonly ParsedRule[] =>
+  parseReceive(rules, { who: 'a test' }) as readonly ParsedRule[];
 
 /** Loads a program that answers what these lists ask for with XDP_TX, instead of handing it to sockets, and runs `use` with it. */
 function withProgram(lists: readonly QueueRules[], use: (program: number) => void): void {
-  const program = loadProgram(calls, createProgram(xdpProgram(codeForQueues(lists), xdpVerdict(XDP_TX))), []);
+  const { code, tables } = codeForQueues(lists, [], 0);
+  const maps = tables.map((table) => fillTable(calls, table));
+  const instructions = xdpProgram(code, xdpVerdict(XDP_TX));
+  const program = loadProgram(
+    calls,
+    createProgram(instructions, { maps: maps.map(({ definition }) => definition) }),
+    maps.map(({ handle }) => handle),
+  );
+  for (const map of maps) map.close();
   try {
     use(program);
   } finally {
@@ -45,22 +55,36 @@ function withProgram(lists: readonly QueueRules[], use: (program: number) => voi
 
 const hex = (packet: Uint8Array): string => Buffer.from(packet).toString('hex');
 
-test('property: XDP programs in the kernel and the soft kernel decide alike', () => {
-  let matched = 0;
-  for (let seed = 1; seed <= 40; seed++) {
+const VERDICTS: Readonly<Record<number, Decision>> = { [XDP_TX]: 'socket', [XDP_PASS]: 'stack', [XDP_DROP]: 'drop' };
+
+test('property: XDP programs in the kernel and the soft kernel decide alike, whether they test rules or look them up', () => {
+  const seen: Record<Decision, number> = { socket: 0, stack: 0, drop: 0 };
+  for (let seed = 1; seed <= 60; seed++) {
     const random = new Random(seed);
-    const rules = randomRules(random, random.between(1, 6));
-    const soft = softVerdict(rules);
+    const many: FlowRule[] =
+      seed % 3 === 0
+        ? Array.from({ length: 40 }, (_, port) => ({
+            protocol: 'udp',
+            port,
+            to: random.pick(['socket', 'stack', 'drop']),
+          }))
+        : [];
+    const rules = [
+      ...many,
+      ...randomRules(random, random.between(1, 6), seed % 2 === 0 ? ['socket', 'stack', 'drop'] : []),
+    ];
+    const soft = softDecision(rules);
     withProgram([{ queues: [0], rules: parsed(rules) }], (program) => {
       for (let i = 0; i < 150; i++) {
-        const packet = randomPacket(random, 14);
-        const accepted = testRuns.run(program, packet).verdict === XDP_TX;
-        if (accepted !== soft(packet)) assert.fail(`seed ${seed}, ${JSON.stringify(rules)}, ${hex(packet)}`);
-        if (accepted) matched++;
+        const packet = i % 10 === 0 ? udpPacket({ destinationPort: random.below(50) }) : randomPacket(random, 14);
+        const decision = VERDICTS[testRuns.run(program, packet).verdict];
+        if (decision !== soft(packet))
+          assert.fail(`seed ${seed}, ${JSON.stringify(rules)}, ${hex(packet)}: ${decision}`);
+        seen[decision]++;
       }
     });
   }
-  assert.ok(matched > 500, `${matched} matched`);
+  for (const count of Object.values(seen)) assert.ok(count > 200, JSON.stringify(seen));
 });
 
 const folders = [process.env.TP4_CAPTURES ?? join('..', 'shared', 'data', 'captures'), 'captures'].filter(existsSync);

@@ -240,7 +240,16 @@ test('rules that are refused change nothing', async () => {
   const buffer = PacketBuffer.create({ arena, frames: 1024 });
   const options = { interface: name, queue: 0, mode: 'xdp-copy', kernel, buffer, entries: 256 } as const;
   const session = await openXdp({ ...options, receive: [udp(53)] });
-  const tooMany = Array.from({ length: 4000 }, (_, i): FlowRule => ({ ...udp(i), sourcePort: 9 }));
+  // All of different kinds: none can share a table with others.
+  const tooMany = Array.from(
+    { length: 4000 },
+    (_, i): FlowRule => ({
+      source: `10.0.0.0/${i % 33}`,
+      destination: `10.0.0.0/${Math.floor(i / 33) % 33}`,
+      ...(i % 2 === 0 && { sourcePort: 9 }),
+      ...(i % 3 === 0 && { destinationPort: 9 }),
+    }),
+  );
   await assert.rejects(session.socket.steer(tooMany), {
     ...{ code: 'FLOW_TABLE_FULL', message: /verifier.* 8192 jumps/s, remedy: /fewer rules.*receive: 'all'/ },
   });
