@@ -16,6 +16,7 @@ const HELP = `tp4 bench [rxdrop|txpush|l2fwd|all] [options]    the talk's compar
 tp4 bench filters [EXPRESSION...] [options]      cost per packet of filter expressions, libpcap and Linux beside
 tp4 bench linux [options]                        the same table from the real kernel, over a veth pair of its own (root)
 tp4 bench rings [options]                        owner ring against index rings, between two threads
+tp4 bench rules [options]                        cost per packet as the rules of a socket grow, Linux beside
 tp4 bench scale [options]                        cost per packet as sockets, rules, queues, batches and sizes grow
 tp4 bench xdp [options]                          XDP programs compiled to WebAssembly, against Linux
 
@@ -61,13 +62,14 @@ const OPTIONS: OptionTable = {
 
 const VERSIONS: readonly Mode[] = ['v2', 'v3', 'v4', 'v4-zc', 'xdp-copy', 'xdp-zc', 'xdp-generic'];
 const DEFAULT_SIZES = [64, 1500];
-const OTHER_BENCHES = ['filters', 'linux', 'rings', 'scale', 'xdp'] as const;
+const OTHER_BENCHES = ['filters', 'linux', 'rings', 'rules', 'scale', 'xdp'] as const;
 
 /** `tp4 bench`. Returns the exit code. @throws PacketError INVALID_OPTION and others */
 export async function bench(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
   if (first === 'filters') return (await import('../bench/filters.js')).benchFilters(rest);
   if (first === 'rings') return (await import('../bench/rings.js')).benchRings(rest);
+  if (first === 'rules') return (await import('./bench-rules.js')).benchRules(rest);
   if (first === 'linux') return (await import('../bench/linux.js')).benchLinux(rest);
   if (first === 'xdp') return (await import('../bench/xdp.js')).benchXdp(rest);
   if (first === 'scale') return (await import('../bench/scale.js')).benchScale(rest);

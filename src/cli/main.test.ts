@@ -36,7 +36,7 @@ const WRONG: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [['bench', '--sise', '64'], /there is no option --sise \(did you mean size\?\)\n {5}tp4 bench --help/],
   [
     ['bench', 'rxdorp'],
-    /program: rxdorp is not one of all, rxdrop, txpush, l2fwd, filters, linux, rings, scale, xdp\n {5}perhaps you mean rxdrop\n/,
+    /program: rxdorp is not one of all, rxdrop, txpush, l2fwd, filters, linux, rings, rules, scale, xdp\n {5}perhaps you mean rxdrop\n/,
   ],
   [['bench', 'rxdrop', 'txpush'], /one program at a time: "txpush" is too many/],
   [['bench', '--batch', '0'], /--batch: 0 is not a whole number from 1 to 4096/],

@@ -1,27 +1,22 @@
 import type { MapDefinition } from '../ebpf/maps/contract.js';
-import type { RuleTable } from '../steering/programs/rule-tables.js';
 import { LinuxMap } from './programs/linux-map.js';
 import type { SystemCalls } from './system-calls.js';
 
-/** The hash map for a table of rules. */
-export function tableMap({ keyBytes, entries }: RuleTable): MapDefinition {
-  return { name: 'tp4_rules', type: 'hash', keySize: keyBytes, valueSize: 4, maxEntries: entries.size, flags: 0 };
+/** The map for the tables of a program's rules: one value, all of it. */
+export function tableMap(tables: Uint8Array): MapDefinition {
+  return { name: 'tp4_rules', type: 'array', keySize: 4, valueSize: tables.length, maxEntries: 1, flags: 0 };
 }
 
-/** Makes a table's map; whoever asked for it closes it. @throws PacketError NO_PRIVILEGE, SYSTEM_CALL */
-export function fillTable(calls: SystemCalls, table: RuleTable): LinuxMap {
-  const map = LinuxMap.create(calls, tableMap(table));
+/** Makes it; whoever asked for it closes it. @throws PacketError NO_PRIVILEGE, SYSTEM_CALL */
+export function fillTables(calls: SystemCalls, tables: Uint8Array): LinuxMap {
+  const map = LinuxMap.create(calls, tableMap(tables));
   try {
-    map.updateAll(entriesOf(table));
+    map.update(keyOf(0), tables);
     return map;
   } catch (error) {
     map.close();
     throw error;
   }
-}
-
-function* entriesOf({ entries }: RuleTable): IterableIterator<readonly [key: Uint8Array, value: Uint8Array]> {
-  for (const [key, value] of entries) yield [Buffer.from(key, 'hex'), new Uint8Array(Int32Array.of(value).buffer)];
 }
 
 /** Packets that rules have dropped, by queue, as the program counts them. */

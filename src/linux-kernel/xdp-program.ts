@@ -16,7 +16,7 @@ import { loadProgram } from './programs/program-loading.js';
 import { ProgramRefusal } from './programs/program-refusal.js';
 import { enterSocket, removeSocket } from './programs/socket-entries.js';
 import { type AttachMode, XdpLink } from './programs/xdp-link.js';
-import { fillTable, RuleDrops, tableMap } from './rule-maps.js';
+import { fillTables, RuleDrops, tableMap } from './rule-maps.js';
 import type { SystemCalls } from './system-calls.js';
 
 /** What the socket of a queue receives: all packets, those that match a rule, or those that an expression accepts. */
@@ -228,15 +228,16 @@ function loadSteering(
   const own = drops === undefined ? [map] : [map, drops.map];
   const { code, tables } = codeForQueues(rules, filters, own.length);
   const instructions = xdpProgram(code, xdpRedirect(0), drops && xdpCountedDrop(1));
-  const maps = [...own.map(({ definition }) => definition), ...tables.map(tableMap)];
+  const maps = own.map(({ definition }) => definition);
+  if (tables.length > 0) maps.push(tableMap(tables));
   const program = createProgram(instructions, { name: 'tp4_redirect', maps, segments });
-  const filled: LinuxMap[] = [];
+  let filled: LinuxMap | undefined;
   try {
-    for (const table of tables) filled.push(fillTable(calls, table));
+    if (tables.length > 0) filled = fillTables(calls, tables);
     return loadProgram(
       calls,
       program,
-      [...own, ...filled].map(({ handle }) => handle),
+      [...own, ...(filled ? [filled] : [])].map(({ handle }) => handle),
     );
   } catch (error) {
     if (!(error instanceof ProgramRefusal && isTooLarge(error))) throw error;
@@ -252,7 +253,7 @@ function loadSteering(
       },
     );
   } finally {
-    for (const table of filled) table.close(); // the program holds them
+    filled?.close(); // the program holds it
   }
 }
 

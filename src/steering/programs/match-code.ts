@@ -26,8 +26,8 @@ export type MatchStep =
   | { readonly step: 'calculate'; readonly operation: Operation; readonly value: number }
   /** The same with a word of scratch memory for the value. The position is lost. */
   | { readonly step: 'combine'; readonly operation: 'add' | 'xor'; readonly word: number }
-  /** Takes what a map has for the values of some words under their masks, behind a number of its own, if that is less than the word `least`, into that word (eBPF). */
-  | { readonly step: 'lookup'; readonly map: number; readonly key: LookupKey; readonly least: number }
+  /** Takes what a table has for some words under their masks, if that is less than the word `least`, into that word (eBPF). */
+  | { readonly step: 'lookup'; readonly map: number; readonly table: LookupTable; readonly least: number }
   | { readonly step: 'jump'; readonly to: Label }
   /** Compares the accumulator with a value, and jumps either way. */
   | {
@@ -47,10 +47,13 @@ export type MatchStep =
   /** Ends: the packet is the socket's, it is not, or it is nobody's (eBPF). */
   | { readonly step: 'accept' | 'refuse' | 'drop' };
 
-/** Key of a map of tuples: a number, and words of scratch memory under their masks, each 4 bytes in the byte order of the host. */
-export interface LookupKey {
-  readonly number: number;
-  readonly words: readonly { readonly word: number; readonly mask: number }[];
+/** A table (cuckoo-table.ts) that lies in the one value of a map, and the words of scratch memory that are its key. */
+export interface LookupTable {
+  /** Bytes of the value in front of it. */
+  readonly offset: number;
+  /** log2 of its slots. */
+  readonly bits: number;
+  readonly words: readonly { readonly word: number; readonly mask: number; readonly factor: number }[];
 }
 
 /** A place in the code; a number of its own. */
@@ -124,8 +127,8 @@ export class MatchCode {
     this.steps.push({ step: 'combine', operation, word });
   }
 
-  lookup(map: number, key: LookupKey, least: number): void {
-    this.steps.push({ step: 'lookup', map, key, least });
+  lookup(map: number, table: LookupTable, least: number): void {
+    this.steps.push({ step: 'lookup', map, table, least });
   }
 
   jump(to: Label): void {

@@ -19,7 +19,7 @@ import {
 } from './header-code.js';
 import { type Label, MatchCode } from './match-code.js';
 import { ACCEPT, ACTION_MASK, DROP, type RankedRule, REFUSE, rankedRules } from './ranked-rules.js';
-import { type RuleTable, RuleTables } from './rule-tables.js';
+import { RuleTables } from './rule-tables.js';
 
 /** The value of the best rule so far. */
 const FOUND_WORD = FREE_WORD;
@@ -44,10 +44,10 @@ export interface QueueFilter {
  */
 const RULES_PER_SECTION = 64;
 
-/** Code for XDP, and the tables that it looks into. */
+/** Code for XDP, and the tables that it looks into: the one value of its map `tables`, if there are any. */
 export interface SteeringCode {
   readonly code: MatchCode;
-  readonly tables: readonly RuleTable[];
+  readonly tables: Uint8Array;
 }
 
 /** Code that accepts what the rules say, for packets whose outermost VLAN tag the kernel tells beside. */
@@ -62,12 +62,12 @@ export function codeForRules(rules: readonly ParsedRule[]): MatchCode {
 /**
  * Code that accepts what the rules or the filter of its queue say, and all packets of queues without either.
  *
- * @param firstMap number of the map for the first table, in the program's list
+ * @param map number of the map for tables, in the program's list
  */
 export function codeForQueues(
   lists: readonly QueueRules[],
   filters: readonly QueueFilter[] = [],
-  firstMap = 1,
+  map = 1,
 ): SteeringCode {
   const code = new MatchCode();
   const tables = new RuleTables();
@@ -82,12 +82,12 @@ export function codeForQueues(
     code.place(ruled);
     for (const { queues, filter } of filters) writeFilter(code, filter, queues);
     if (lists.length > 0) writeHeaderReader(code, fieldsOf(lists.flatMap((list) => list.rules)), false);
-    for (const { queues, rules } of lists) writeList(code, queues, rankedRules(rules), tables, firstMap);
+    for (const { queues, rules } of lists) writeList(code, queues, rankedRules(rules), tables, map);
     code.refuse();
   } else {
     code.accept();
   }
-  return { code, tables: tables.tables };
+  return { code, tables: tables.contents };
 }
 
 function fieldsOf(rules: readonly ParsedRule[]): FieldsRead {
@@ -107,7 +107,7 @@ function writeList(
   queues: readonly number[],
   rules: readonly RankedRule[],
   tables: RuleTables,
-  firstMap: number,
+  map: number,
 ): void {
   const { lookups, left } = tables.take(rules);
   if (lookups.length === 0) {
@@ -132,13 +132,13 @@ function writeList(
   code.metadata('queue');
   code.branchOneOf(queues, ours, end);
   code.place(ours);
-  for (const { table, key, least } of lookups) {
+  for (const { table, least } of lookups) {
     const goOn = code.label();
     code.recall(FOUND_WORD);
     // As good as anything that is there, or better.
     code.branch('at-least', (least | ACTION_MASK) + 1, goOn, decide);
     code.place(goOn);
-    code.lookup(firstMap + table, key, FOUND_WORD);
+    code.lookup(map, table, FOUND_WORD);
   }
   const [found, accept, other, drop, refuse] = Array.from({ length: 5 }, () => code.label());
   code.place(decide);

@@ -9,6 +9,7 @@ import {
   type FlowKey,
 } from '../../packet/flow-key.js';
 import { compileParsedRule, type FlowTuple } from '../compile-rules.js';
+import { CuckooBuilder } from './cuckoo-table.js';
 import {
   BUCKET_WORD,
   DESTINATION_PORT_WORD,
@@ -20,42 +21,40 @@ import {
   SOURCE_WORD,
   VLAN_WORD,
 } from './header-code.js';
-import { type LookupKey, SCRATCH_WORDS } from './match-code.js';
+import { type LookupTable, SCRATCH_WORDS } from './match-code.js';
 import type { RankedRule } from './ranked-rules.js';
 
 /** Rules that a mask must stand for to be worth a lookup: one costs as much as testing some eight rules one after the other. */
 const RULES_PER_LOOKUP = 8;
-/** Most tuples of a list that are put in tables, some 100 bytes of kernel memory each. Ranges of ports come to hundreds a rule. */
-const MOST_TUPLES = 131072;
-
-/** Contents of one hash map: keys of equal length, with 4 bytes of value each. */
-export interface RuleTable {
-  readonly keyBytes: number;
-  /** The key's bytes as hexadecimal digits, and the value. */
-  readonly entries: ReadonlyMap<string, number>;
-}
+/** Most tuples of a list that are put in tables. Ranges of ports come to hundreds a rule. */
+const MOST_TUPLES = 65536;
+/** Most bytes of all tables: what Linux allows a value of a map (KMALLOC_MAX_SIZE). */
+const MOST_BYTES = 2 ** 22;
 
 /** One look into a table on the way of a packet. */
 export interface TableLookup {
-  readonly table: number;
-  readonly key: LookupKey;
+  readonly table: LookupTable;
   /** The least value that it can find. */
   readonly least: number;
 }
 
 /**
- * The tuples of long lists of rules, for hash maps in which a program finds them at the same cost, however many there are. Tuples of
- * one mask are found by one lookup. All masks with as many words share a map, and are told apart by a number in front of the words:
- *
- *     number of the mask and its list | word | word | ...      4 bytes each, in the byte order of the host
+ * The tuples of long lists of rules, in tables that a program looks into at the same cost, however many there are. Tuples of one mask are
+ * one table; all tables lie one behind the other in one piece of memory.
  */
 export class RuleTables {
-  readonly #tables = new Map<number, { keyBytes: number; entries: Map<string, number> }>();
-  #lookups = 0;
+  readonly #parts: Uint8Array[] = [];
+  #bytes = 0;
 
-  /** In the order of the numbers that lookups name. */
-  get tables(): readonly RuleTable[] {
-    return [...this.#tables.values()];
+  /** All tables; of no bytes when there are none. */
+  get contents(): Uint8Array {
+    const bytes = new Uint8Array(this.#bytes);
+    let at = 0;
+    for (const part of this.#parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
   }
 
   /**
@@ -64,12 +63,13 @@ export class RuleTables {
    * @returns lookups for these rules, those with the least values first, and the rules that are left
    */
   take(rules: readonly RankedRule[]): { lookups: TableLookup[]; left: readonly RankedRule[] } {
+    const nothing = { lookups: [], left: rules };
     const compiled: { readonly entry: RankedRule; readonly tuples: readonly FlowTuple[] }[] = [];
     let count = 0;
     for (const entry of rules) {
       const tuples = compileParsedRule(entry.rule);
       count += tuples.length;
-      if (count > MOST_TUPLES) return { lookups: [], left: rules };
+      if (count > MOST_TUPLES) return nothing;
       compiled.push({ entry, tuples });
     }
     const uses = new Map<string, number>();
@@ -78,41 +78,57 @@ export class RuleTables {
     }
     const common = ({ mask }: FlowTuple): boolean => uses.get(String(mask))! >= RULES_PER_LOOKUP;
     const taken = compiled.filter(({ tuples }) => tuples.every(common));
-    const masks = new Set(taken.flatMap(({ tuples }) => tuples.map(({ mask }) => String(mask))));
-    if (taken.length < RULES_PER_LOOKUP * masks.size) return { lookups: [], left: rules };
-    const lookups = new Map<string, { table: number; key: LookupKey; least: number }>();
+    const kinds = new Map<string, TupleKind>();
     for (const { entry, tuples } of taken) {
       for (const { mask, value } of tuples) {
         const name = String(mask);
-        let lookup = lookups.get(name);
-        if (lookup === undefined) {
-          lookup = this.#newLookup(mask);
-          lookups.set(name, lookup);
-        }
-        lookup.least = Math.min(lookup.least, entry.value);
-        this.#enter(lookup.key, value, entry.value);
+        const kind = kinds.get(name) ?? new TupleKind(mask);
+        kinds.set(name, kind);
+        kind.enter(value, entry.value);
       }
     }
-    const left = compiled.filter(({ tuples }) => !tuples.every(common)).map(({ entry }) => entry);
-    return { lookups: [...lookups.values()].sort((a, b) => a.least - b.least), left };
-  }
-
-  #newLookup(mask: FlowKey): { table: number; key: LookupKey; least: number } {
-    const masks = scratchWords(mask, true);
-    const words = masks.flatMap((bits, word) => (bits === 0 ? [] : [{ word, mask: bits }]));
-    if (!this.#tables.has(words.length)) {
-      this.#tables.set(words.length, { keyBytes: 4 * (1 + words.length), entries: new Map() });
+    if (kinds.size === 0 || taken.length < RULES_PER_LOOKUP * kinds.size) return nothing;
+    const lookups: TableLookup[] = [];
+    const parts: Uint8Array[] = [];
+    let bytes = this.#bytes;
+    for (const kind of kinds.values()) {
+      const { table, contents } = kind.build(bytes);
+      lookups.push({ table, least: kind.least });
+      parts.push(contents);
+      bytes += contents.length;
     }
-    const table = [...this.#tables.keys()].indexOf(words.length);
-    return { table, key: { number: this.#lookups++, words }, least: Number.POSITIVE_INFINITY };
+    if (bytes > MOST_BYTES) return nothing;
+    this.#parts.push(...parts);
+    this.#bytes = bytes;
+    const left = compiled.filter(({ tuples }) => !tuples.every(common)).map(({ entry }) => entry);
+    return { lookups: lookups.sort((a, b) => a.least - b.least), left };
+  }
+}
+
+/** Tuples of one mask. */
+class TupleKind {
+  least = Number.POSITIVE_INFINITY;
+  readonly #words: readonly { readonly word: number; readonly mask: number }[];
+  readonly #table: CuckooBuilder;
+
+  constructor(mask: FlowKey) {
+    this.#words = scratchWords(mask, true).flatMap((bits, word) => (bits === 0 ? [] : [{ word, mask: bits }]));
+    this.#table = new CuckooBuilder(this.#words.length);
   }
 
-  #enter({ number, words }: LookupKey, tuple: FlowKey, value: number): void {
+  enter(tuple: FlowKey, value: number): void {
     const scratch = scratchWords(tuple, false);
-    const key = Int32Array.of(number, ...words.map(({ word, mask }) => scratch[word]! & mask));
-    const { entries } = this.#tables.get(words.length)!;
-    const name = hex(new Uint8Array(key.buffer));
-    entries.set(name, Math.min(value, entries.get(name) ?? value));
+    this.#table.enter(
+      Int32Array.from(this.#words, ({ word, mask }) => scratch[word]! & mask),
+      value,
+    );
+    this.least = Math.min(this.least, value);
+  }
+
+  build(offset: number): { table: LookupTable; contents: Uint8Array } {
+    const { bytes, bits, factors } = this.#table.build(offset);
+    const words = this.#words.map((word, i) => ({ ...word, factor: factors[i]! }));
+    return { table: { offset, bits, words }, contents: bytes };
   }
 }
 
@@ -136,8 +152,4 @@ function scratchWords(key: FlowKey, isMask: boolean): number[] {
   }
   words[BUCKET_WORD] = key[FLOW_BUCKET]!;
   return words;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
