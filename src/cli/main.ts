@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "tcpdump's filter expressions: what they are compiled to, and which packets of a capture they accept",
     load: async () => (await import('./filter.js')).filter,
   },
+  steer: {
+    summary: 'rules that say which packets a socket gets: which of them wins, what they are compiled to',
+    load: async () => (await import('./steer.js')).steer,
+  },
   xdp: {
     summary: 'XDP programs: run one over a capture and see what becomes of each packet, and why; disassemble; attach',
     load: async () => (await import('./xdp.js')).xdp,

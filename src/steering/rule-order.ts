@@ -23,8 +23,10 @@ export function hasExceptions(rules: readonly ParsedRule[]): boolean {
   return rules.some(({ to }) => to !== undefined);
 }
 
-/** The rules of a list, each with its index in it; those first that win over others. */
-export function inOrder(rules: readonly ParsedRule[]): { readonly rule: ParsedRule; readonly index: number }[] {
+/** The rules of a list, each with its index in it and its bits; those first that win over others. */
+export function inOrder(
+  rules: readonly ParsedRule[],
+): { readonly rule: ParsedRule; readonly index: number; readonly bits: number }[] {
   return rules
     .map((rule, index) => ({ rule, index, bits: ruleBits(rule) }))
     .sort((a, b) => b.bits - a.bits || a.index - b.index);
