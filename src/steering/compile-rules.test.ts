@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Random } from '../../test/support/random.js';
 import { PacketError } from '../errors.js';
 import { FLOW_PORTS, FLOW_SOURCE } from '../packet/flow-key.js';
 import { checkReceive, compileRule, compileRules } from './compile-rules.js';
-import type { FlowRule } from './rules.js';
+import { FLOW_RULE_FIELDS, type FlowRule } from './rules.js';
 
 function refused(receive: unknown, ...messages: RegExp[]): void {
   assert.throws(
@@ -128,4 +129,57 @@ test('targets and buckets are checked', () => {
   refuses({ bucket: [4, 4] }, /rule\.bucket\[0\]: 4/);
   assert.equal(compileRule({ to: 'socket' }).length, 1, 'a rule for every packet');
   assert.equal(compileRule({ bucket: [3, 4], to: { queue: 2 } }).length, 1);
+});
+
+test('property: whatever a rule is, it is compiled or refused with its field', () => {
+  const random = new Random(11);
+  const values: readonly unknown[] = [
+    ...[
+      0,
+      1,
+      -1,
+      53,
+      1.5,
+      65536,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      2 ** 53,
+      5n,
+      true,
+      null,
+      undefined,
+      Symbol('odd'),
+    ],
+    ...[
+      '',
+      'udp',
+      'ipv4',
+      '10.0.0.0/8',
+      '10.0.0.0/33',
+      '::1',
+      '::/0',
+      'socket',
+      'drop',
+      '1-2',
+      '__proto__',
+      'constructor',
+    ],
+    ...[[], [1, 2], [2, 1], [0, 4], [3, 3], [1, 2, 3], ['1', 2], {}, { queue: 3 }, { queue: 'x' }, () => 1, new Map()],
+  ];
+  const names = [...FLOW_RULE_FIELDS, 'nothing', '__proto__', 'toString', ''];
+  let compiled = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const rule: Record<string, unknown> = Object.create(null);
+    for (let fields = random.below(4); fields >= 0; fields--) rule[random.pick(names)] = random.pick(values);
+    try {
+      compileRule(rule as FlowRule);
+      compiled++;
+    } catch (error) {
+      assert.ok(
+        error instanceof PacketError && error.code === 'INVALID_OPTION' && /^rule/.test(error.message),
+        String(error),
+      );
+    }
+  }
+  assert.ok(compiled > 300, `${compiled} compiled`);
 });

@@ -176,6 +176,41 @@ test('thousands of sockets with the same rule', () => {
   assert.equal(into[4093], 0, 'the youngest comes last');
 });
 
+test('property: equal tuples of rules with different bits, for thousands of targets: the one with most bits wins, then the oldest', () => {
+  const random = seeded(31);
+  const table = new FlowTable({ seed: 5 });
+  const key = udp('10.0.0.1', 9, '10.0.0.2', 1024);
+  // All have a tuple for ports 1024 to 2047.
+  const ranges = [
+    [1024, 2047],
+    [1024, 3071],
+    [1024, 4095],
+    [1024, 8191],
+  ] as const;
+  const rules = new Map<number, { target: number; bits: number }>();
+  const into = new Int32Array(4096);
+  for (let step = 0; step < 6000; step++) {
+    if (rules.size > 0 && random(5) < 2) {
+      const ids = [...rules.keys()];
+      const id = ids[random(ids.length)]!;
+      table.remove(id);
+      rules.delete(id);
+    } else {
+      const target = random(4096);
+      const id = table.add({ destinationPort: ranges[random(4)]! }, target);
+      rules.set(id, { target, bits: table.list().at(-1)!.bits });
+    }
+    if (step % 50 !== 0) continue;
+    const sorted = [...rules]
+      .sort(([a, { bits }], [b, other]) => other.bits - bits || a - b)
+      .map(([, { target }]) => target);
+    assert.equal(table.lookup(key), sorted[0] ?? -1);
+    assert.deepEqual([...into.subarray(0, table.lookupAll(key, into))].sort(), [...new Set(sorted)].sort());
+  }
+  for (const id of rules.keys()) table.remove(id);
+  assert.deepEqual([table.size, table.tuples, table.shapes], [0, 0, 0]);
+});
+
 // What follows compares with a matcher that knows nothing of masks and keys.
 
 /** xorshift, so that a failure can be repeated. */

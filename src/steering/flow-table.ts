@@ -64,7 +64,7 @@ export class FlowTable {
   #target = new Int32Array(64);
   #next = new Int32Array(64);
   #previous = new Int32Array(64);
-  /** Of a chain's head: its last entry. */
+  /** Of the first of those in a chain with as many bits: the last of them. */
   #tail = new Int32Array(64);
   /** Bits of the entry's rule. */
   #bits = new Int32Array(64);
@@ -276,24 +276,38 @@ export class FlowTable {
       table.add(value, entry, target);
       return entry;
     }
+    // The youngest, it comes behind all those with as many bits.
     const head = table.slots[at]! - 1;
-    // The youngest, it comes behind all those with as many bits: mostly at the end.
-    let before = this.#tail[head]!;
-    if (this.#bits[before]! < bits) {
-      before = this.#bits[head]! < bits ? -1 : head;
-      while (before >= 0 && this.#bits[this.#next[before]!]! >= bits) before = this.#next[before]!;
+    const group = this.#groupOf(head, bits);
+    if (group >= 0 && this.#bits[group] === bits) {
+      const last = this.#tail[group]!;
+      const next = this.#next[last]!;
+      this.#link(last, entry);
+      this.#link(entry, next);
+      this.#tail[group] = entry;
+      return entry;
     }
-    const next = before < 0 ? head : this.#next[before]!;
+    const before = group === head ? -1 : group < 0 ? this.#lastOf(head) : this.#previous[group]!;
     this.#link(before, entry);
-    this.#link(entry, next);
+    this.#link(entry, group);
     if (before < 0) {
-      this.#tail[entry] = this.#tail[head]!;
       table.slots[at] = entry + 1;
       table.slots[at + 1] = target;
-    } else if (next < 0) {
-      this.#tail[head] = entry;
     }
     return entry;
+  }
+
+  /** The first entry of a chain with so many bits or fewer; -1 for none. One step for each number of bits that there is. */
+  #groupOf(head: number, bits: number): number {
+    let first = head;
+    while (first >= 0 && this.#bits[first]! > bits) first = this.#next[this.#tail[first]!]!;
+    return first;
+  }
+
+  #lastOf(head: number): number {
+    let last = this.#tail[head]!;
+    while (this.#next[last]! >= 0) last = this.#tail[this.#next[last]!]!;
+    return last;
   }
 
   /** Makes two entries neighbours in their chain; -1 stands for its end. */
@@ -304,18 +318,20 @@ export class FlowTable {
 
   #removeTuple(table: TupleTable, value: FlowKey, entry: number): void {
     const at = table.find(value);
-    const head = table.slots[at]! - 1;
     const next = this.#next[entry]!;
     const previous = this.#previous[entry]!;
+    const bits = this.#bits[entry]!;
+    const isFirst = previous < 0 || this.#bits[previous] !== bits;
+    const isLast = next < 0 || this.#bits[next] !== bits;
+    if (isFirst && !isLast) this.#tail[next] = this.#tail[entry]!;
+    if (isLast && !isFirst) this.#tail[this.#groupOf(table.slots[at]! - 1, bits)] = previous;
     this.#link(previous, next);
-    if (previous >= 0) {
-      if (next < 0) this.#tail[head] = previous;
-    } else if (next >= 0) {
-      this.#tail[next] = this.#tail[entry]!;
-      table.slots[at] = next + 1;
-      table.slots[at + 1] = this.#target[next]!;
-    } else {
-      table.delete(at);
+    if (previous < 0) {
+      if (next < 0) table.delete(at);
+      else {
+        table.slots[at] = next + 1;
+        table.slots[at + 1] = this.#target[next]!;
+      }
     }
     this.#next[entry] = this.#free;
     this.#free = entry;
