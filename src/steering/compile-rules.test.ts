@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Random } from '../../test/support/random.js';
 import { PacketError } from '../errors.js';
 import { FLOW_PORTS, FLOW_SOURCE } from '../packet/flow-key.js';
-import { checkReceive, compileRule, compileRules } from './compile-rules.js';
+import { checkReceive, compileRule } from './compile-rules.js';
 import { FLOW_RULE_FIELDS, type FlowRule } from './rules.js';
 
 function refused(receive: unknown, ...messages: RegExp[]): void {
@@ -108,14 +108,6 @@ test('a port range becomes the fewest prefixes that make it up', () => {
 test('two ranges multiply', () => {
   const range = [1, 65534] as const;
   assert.equal(compileRule({ sourcePort: range, destinationPort: range }).length, 900);
-});
-
-test('the tuples of several rules know their rule', () => {
-  const tuples = compileRules([{ port: 53 }, { etherType: 'arp' }]);
-  assert.deepEqual(
-    tuples.map((tuple) => tuple.rule),
-    [0, 0, 1],
-  );
 });
 
 test('targets and buckets are checked', () => {

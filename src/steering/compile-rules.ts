@@ -71,13 +71,6 @@ export function compileParsedRule(rule: ParsedRule, where = 'rule', shown: FlowR
   return tuples;
 }
 
-/** {@link compileRule} for several rules: the n-tuples of all of them, with the index of the rule each comes from. */
-export function compileRules(rules: readonly FlowRule[], where = 'receive'): (FlowTuple & { readonly rule: number })[] {
-  return rules.flatMap((rule, index) =>
-    compileRule(rule, `${where}[${index}]`).map((tuple) => ({ ...tuple, rule: index })),
-  );
-}
-
 /**
  * Checks what a socket is to receive.
  *
@@ -99,7 +92,7 @@ export function checkReceive(receive: unknown, option = 'receive'): Receive {
       },
     );
   }
-  compileRules(receive, option);
+  for (const [index, rule] of receive.entries()) compileRule(rule, `${option}[${index}]`);
   return receive;
 }
 
