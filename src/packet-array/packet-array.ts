@@ -15,6 +15,8 @@ export const ERROR_MASK = 0xff;
 export const CONTINUES = 1 << 8;
 /** Entry flag: the device has finished with this entry although entries before it are still outstanding. */
 export const COMPLETED = 1 << 16;
+/** Entry flag of packets to send: whoever populated the entry wants to know at its flush that the packet asks when it was sent. */
+export const ASKS_TIME = 1 << 17;
 
 /**
  * A packet array (K2): the kernel side's collection of frames that stand for packets. Columns, one entry per frame, in a ring:
@@ -40,7 +42,7 @@ export class PacketArray {
   readonly address: Int32Array;
   /** Bytes of the packet (or part of it) in this frame. Undefined, like the flags, in an empty receive frame until it is filled. */
   readonly length: Int32Array;
-  /** Error, {@link CONTINUES}, {@link COMPLETED}. */
+  /** Error, {@link CONTINUES}, {@link COMPLETED}, {@link ASKS_TIME}. */
   readonly flags: Int32Array;
   /** Free for whoever populates: which socket and descriptor an ordinary frame belongs to. */
   readonly cookie: Int32Array;

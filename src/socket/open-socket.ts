@@ -77,13 +77,14 @@ export interface OpenSocketOptions {
    */
   readonly transmitChecksums?: boolean;
   /**
-   * Linux from 6.8, AF_XDP: tells when packets were sent, each asked for by `socket.requestTimestamp`, in the `seconds` and `nanoseconds`
+   * AF_XDP (Linux from 6.8): tells when packets were sent, each asked for by `socket.requestTimestamp`, in the `seconds` and `nanoseconds`
    * of `completions` (so `outcomes` must be set). Whose clock that is says `socket.transmitTimestamps`. Default false; refuses modes that
    * cannot.
    */
   readonly transmitTimestamps?: boolean;
   /**
-   * Linux from 6.14, AF_XDP on devices with launch times (igc, stmmac): packets leave at the time that `socket.requestLaunchTime` says.
+   * AF_XDP (soft kernel; Linux from 6.14 on devices with launch times: igc, stmmac): packets leave at the time that
+   * `socket.requestLaunchTime` says.
    * Default false; refuses devices that cannot.
    */
   readonly launchTimes?: boolean;

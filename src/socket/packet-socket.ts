@@ -230,8 +230,8 @@ export class PacketSocket {
   }
 
   /**
-   * Asks the device to send a packet at a time of its own clock, on a socket opened with `launchTimes`. The kernel converts no clocks and
-   * changes no order; the device must have been set up for it (on Linux by `tc`, qdisc etf with offload).
+   * Asks the device to send a packet at a time of its own clock (that of the soft kernel, since 1970), on a socket opened with `launchTimes`.
+   * The kernel converts no clocks and changes no order; on Linux the device must have been set up for it (by `tc`, qdisc etf with offload).
    *
    * @param index the packet's entry in the batch
    * @param seconds whole ones since the clock's beginning, from 0 to 2^32 - 1

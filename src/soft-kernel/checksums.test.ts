@@ -58,8 +58,8 @@ test('what the soft kernel has not is refused', async () => {
   await kernel.addVeth({ names: ['near', 'far'] });
   const open = (more: object) => openSocket({ kernel, interface: 'near', mode: 'xdp-copy', receive: 'none', ...more });
   for (const more of [
-    { transmitTimestamps: true, outcomes: true },
-    { launchTimes: true },
+    { mode: 'v4', transmitTimestamps: true, outcomes: true },
+    { mode: 'v4-zc', launchTimes: true },
     { mode: 'v4', transmitChecksums: true },
   ]) {
     await assert.rejects(open(more), { code: 'MODE_UNSUPPORTED' });

@@ -86,7 +86,7 @@ export class SoftKernel implements SoftSystem, ProgramKernel {
   readonly #deviceList: Device[] = [];
   readonly #devicesByIndex: (Device | undefined)[] = [];
   readonly #sockets: (SoftSocket | undefined)[] = [];
-  /** Bound V3 sockets: their blocks are handed over in time. */
+  /** Bound V3 sockets, whose blocks are handed over in time, and those of packets with launch times. */
   readonly #ticking: SoftSocket[] = [];
   /** @internal sockets that are served in every step (threaded kernel) */
   readonly active: SoftSocket[] = [];
@@ -233,7 +233,7 @@ export class SoftKernel implements SoftSystem, ProgramKernel {
 
   /** @internal a socket is served from now on */
   bound(socket: SoftSocket): void {
-    if (socket.version === 'v3') this.#ticking.push(socket);
+    if (socket.ticks) this.#ticking.push(socket);
   }
 
   /** @internal the kernel has let go of a socket */
@@ -323,7 +323,7 @@ export class SoftKernel implements SoftSystem, ProgramKernel {
     if (this.#programs !== undefined) work += this.#programs.work();
     for (let i = 0; i < this.#ticking.length; i++) {
       const socket = this.#ticking[i]!;
-      if (socket.nextTick() <= now) socket.tick(now);
+      if (socket.nextTick() <= now) work += socket.tick(now);
     }
     return work;
   }
@@ -339,7 +339,11 @@ export class SoftKernel implements SoftSystem, ProgramKernel {
   nextEvent(): number {
     let next = this.#programs?.busy ? this.#now : Number.POSITIVE_INFINITY;
     for (const device of this.#devices.values()) next = Math.min(next, device.driver.nextEvent(this.#now));
-    for (const socket of this.#ticking) next = Math.min(next, socket.nextTick());
+    for (const socket of this.#ticking) {
+      const tick = socket.nextTick();
+      // What is overdue waits for room, which is not a matter of time.
+      if (tick > this.#now) next = Math.min(next, tick);
+    }
     return next;
   }
 

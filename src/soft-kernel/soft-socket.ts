@@ -24,6 +24,7 @@ import { V2KernelRings } from '../ring/v2/kernel.js';
 import { V3KernelRings } from '../ring/v3/kernel.js';
 import { V4KernelRings } from '../ring/v4/kernel.js';
 import { XdpKernelRings } from '../ring/xdp/kernel.js';
+import { TransmitRequests } from '../ring/xdp/transmit-requests.js';
 import type { Receive } from '../steering/rules.js';
 import { type Attachment, attachCopying, attachZeroCopy } from './attachment.js';
 import type { RedirectSocket } from './programs/redirections.js';
@@ -66,8 +67,8 @@ export class SoftSocket implements KernelSocket {
   #driver: Driver | undefined;
   #driverQueue = 0;
   #closed = false;
-  /** Whether packets may ask for their checksum. */
-  #checksums = false;
+  /** What packets may ask for by metadata, if anything. */
+  #metadata: TransmitMetadata | undefined;
 
   constructor(
     private readonly kernel: SoftKernel,
@@ -127,20 +128,18 @@ export class SoftSocket implements KernelSocket {
     return this.#rings.maps;
   }
 
-  /** Checksums of AF_XDP sockets; the kernel has nothing else that metadata could ask for. @throws PacketError MODE_UNSUPPORTED */
+  /** Checksums, timestamps and launch times of AF_XDP sockets. @throws PacketError MODE_UNSUPPORTED */
   async transmitMetadata({ checksums, timestamps, launchTimes }: TransmitMetadata): Promise<void> {
     this.#expect(this.#attachment === undefined, 'the socket is bound already');
-    if (timestamps || launchTimes || this.version !== 'xdp') {
-      const option = timestamps ? 'transmitTimestamps' : launchTimes ? 'launchTimes' : 'transmitChecksums';
+    if (this.version !== 'xdp') {
+      const option = checksums ? 'transmitChecksums' : timestamps ? 'transmitTimestamps' : 'launchTimes';
       throw new PacketError(
         'MODE_UNSUPPORTED',
         `${option}: the soft kernel has no such thing on ${this.version} sockets`,
-        {
-          remedy: option === 'transmitChecksums' ? "mode 'xdp-copy' or 'xdp-zc'" : 'leave the option out',
-        },
+        { remedy: "mode 'xdp-copy' or 'xdp-zc'" },
       );
     }
-    this.#checksums = checksums;
+    this.#metadata = { checksums, timestamps, launchTimes };
   }
 
   async bind(given: BindRequest): Promise<Binding> {
@@ -168,11 +167,16 @@ export class SoftSocket implements KernelSocket {
     this.#kernelRings = kernelRings;
     kernel.bound(this);
     const exclusive = mode !== 'v2' && mode !== 'v3' && mode !== 'v4';
-    return { mode, queue: this.#attachment.queue, exclusive, largestPacket };
+    const { queue } = this.#attachment;
+    return {
+      ...{ mode, queue, exclusive, largestPacket },
+      ...(this.#metadata?.timestamps && { transmitTimestamps: 'kernel' }),
+    };
   }
 
   #makeRings(maps: SocketMaps, segments: boolean): KernelRings {
-    const { means } = this.kernel;
+    const { kernel } = this;
+    const { means } = kernel;
     const request = this.#request!;
     switch (this.version) {
       case 'v2':
@@ -182,7 +186,10 @@ export class SoftSocket implements KernelSocket {
       case 'v4':
         return new V4KernelRings(means, this.#memory!, maps, segments);
       case 'xdp':
-        return new XdpKernelRings(means, this.#memory!, maps, segments, this.#checksums);
+        return new XdpKernelRings(
+          ...([means, this.#memory!, maps, segments] as const),
+          this.#metadata && new TransmitRequests(kernel.arena, this.#metadata, kernel),
+        );
     }
   }
 
@@ -206,9 +213,16 @@ export class SoftSocket implements KernelSocket {
     return this.#attachment === undefined ? 0 : this.#attachment.service(direction);
   }
 
-  /** Hands over what has waited long enough (V3). */
-  tick(now: number): void {
+  /** Hands over what has waited long enough (V3), takes packets whose launch time has come (AF_XDP). Returns frames taken. */
+  tick(now: number): number {
+    if (this.version === 'xdp') return this.service('transmit');
     this.#kernelRings?.tick(now);
+    return 0;
+  }
+
+  /** Whether `tick` is ever to be called. */
+  get ticks(): boolean {
+    return this.version === 'v3' || this.#metadata?.launchTimes === true;
   }
 
   nextTick(): number {

@@ -13,7 +13,7 @@ import { type CopyMeans, FrameKernelRings } from '../frame-kernel-rings.js';
 import { FrameStack } from '../frame-stack.js';
 import { KernelRingCounters, MOST_REFUSED } from '../kernel-rings.js';
 import { HAS_METADATA, PACKET_CONTINUED } from './layout.js';
-import { fillInChecksum } from './transmit-checksum.js';
+import { HELD, REFUSED, type TransmitRequests } from './transmit-requests.js';
 
 // Private copies: V8 folds them into the code, imported constants it loads from their module wherever they are used.
 const CONTINUED = PACKET_CONTINUED;
@@ -27,16 +27,27 @@ export class XdpKernelRings extends FrameKernelRings {
   readonly receive: XdpReceiveEnd | undefined;
   readonly transmit: XdpTransmitEnd | undefined;
 
-  /** @param checksums whether packets may ask for their checksum, by metadata in front of them */
-  constructor(means: CopyMeans, memory: MemoryRegistration, maps: SocketMaps, segments: boolean, checksums = false) {
+  /** @param requests what packets may ask for, by metadata in front of them; without it nothing */
+  constructor(
+    means: CopyMeans,
+    memory: MemoryRegistration,
+    maps: SocketMaps,
+    segments: boolean,
+    requests?: TransmitRequests,
+  ) {
     super(means, new KernelRingCounters(), segments);
     if (maps.receive && maps.fill) {
       this.receive = new XdpReceiveEnd(means.i32, memory, maps.fill, maps.receive, this.counters);
     }
     if (maps.transmit && maps.completion) {
-      const options = (segments ? CONTINUED : 0) | (checksums ? METADATA : 0);
-      this.transmit = new XdpTransmitEnd(means.i32, memory, maps.transmit, maps.completion, this.counters, options);
+      const { transmit, completion } = maps;
+      this.transmit = new XdpTransmitEnd(means.i32, memory, transmit, completion, this.counters, segments, requests);
     }
+  }
+
+  /** When the packet is due that holds back the others, in nanoseconds of the kernel's clock. */
+  override nextTick(): number {
+    return this.transmit?.due ?? Number.POSITIVE_INFINITY;
   }
 
   transmitPosted(): boolean {
@@ -200,7 +211,6 @@ class XdpReceiveEnd implements ReceiveEnd {
 /** TX ring to array, array to completion ring. */
 class XdpTransmitEnd implements FrameSource, FrameSink {
   readonly #i32: Int32Array;
-  readonly #u8: Uint8Array;
   readonly #transmit: KernelRing;
   readonly #completion: KernelRing;
   readonly #base: number;
@@ -209,10 +219,13 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
   readonly #counters: KernelRingCounters;
   /** Option bits that descriptors may have. */
   readonly #options: number;
+  readonly #requests: TransmitRequests | undefined;
   /** Populated and not yet completed: each has its place in the completion ring reserved. */
   #reserved = 0;
   /** Longest packet in bytes that may be sent, over all its parts; set when the socket is bound. */
   largestPacket = 65535;
+  /** When `populate` wants to be called again because of a launch time, in nanoseconds; Infinity for never. */
+  due = Number.POSITIVE_INFINITY;
 
   constructor(
     i32: Int32Array,
@@ -220,7 +233,8 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     transmit: RingMap,
     completion: RingMap,
     counters: KernelRingCounters,
-    options: number,
+    segments: boolean,
+    requests: TransmitRequests | undefined,
   ) {
     this.#i32 = i32;
     this.#transmit = new KernelRing(i32, transmit, 'consumer');
@@ -229,8 +243,8 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     this.#bytes = memory.frames * memory.frameSize;
     this.#frameMask = ~(memory.frameSize - 1);
     this.#counters = counters;
-    this.#u8 = new Uint8Array(i32.buffer);
-    this.#options = options;
+    this.#options = (segments ? CONTINUED : 0) | (requests === undefined ? 0 : METADATA);
+    this.#requests = requests;
   }
 
   posted(): boolean {
@@ -240,7 +254,10 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
   populate(array: PacketArray, limit: number): number {
     const ring = this.#transmit;
     const posted = ring.posted();
-    if (posted === 0) return 0;
+    if (posted === 0) {
+      this.due = Number.POSITIVE_INFINITY;
+      return 0;
+    }
     const free = this.#completion.room() - this.#reserved;
     const room = Math.min(array.room, free);
     let wanted = Math.min(limit, room);
@@ -254,12 +271,14 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
       if (taken === wanted || read === posted) break;
       // What stopped it is a packet of several parts, or an invalid one.
       const parts = this.#takeOne(array, (first + read) | 0, Math.min(wanted - taken, posted - read));
-      if (parts === 0) break; // the rest is not posted yet, or there is no room for it
+      if (parts === 0) break; // the rest is not posted yet, there is no room for it, or it is not due
       if (parts > 0) taken += parts;
       else wanted += parts; // invalid: they have used up room in the completion ring
       read += Math.abs(parts);
     }
     if (read > 0) ring.publish((first + read) | 0);
+    // What is due and found no room stays so.
+    if (read === posted) this.due = Number.POSITIVE_INFINITY;
     this.#reserved += taken;
     return taken;
   }
@@ -293,7 +312,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
   /**
    * Takes one packet of any kind: all its parts, or none.
    * @param limit entries that are posted and have room
-   * @returns its parts; their number below zero when it was invalid; 0 when its end is not posted yet or it has no room
+   * @returns its parts; their number below zero when it was invalid; 0 when its end is not posted yet, it has no room, or it is not due
    */
   #takeOne(array: PacketArray, index: number, limit: number): number {
     const { address: addresses, length, flags, mask: arrayMask, end } = array;
@@ -329,18 +348,28 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
       parts++;
     }
     if (more && parts < MOST) return 0;
-    if (good && !more && packet <= this.largestPacket && (!asks || (parts === 1 && this.#fillIn(array)))) {
-      array.end = (end + parts) | 0;
-      return parts;
+    if (good && !more && packet <= this.largestPacket) {
+      const answer = asks ? this.#meet(array, parts) : 0;
+      if (answer === HELD) return 0;
+      if (answer !== REFUSED) {
+        array.end = (end + parts) | 0;
+        return parts;
+      }
     }
     this.#refuse(index, parts);
     return -parts;
   }
 
-  /** Does what the packet in the array's next entry asks for. */
-  #fillIn({ address, length, mask, end }: PacketArray): boolean {
-    const at = address[end & mask]!;
-    return fillInChecksum(this.#i32, this.#u8, at, at & ~this.#frameMask, length[end & mask]!);
+  /** Does what the packet in the array's next entry asks for, which must be all of it. @returns HELD, REFUSED, or else */
+  #meet({ address, length, flags, mask, end }: PacketArray, parts: number): number {
+    if (parts !== 1) return REFUSED;
+    const requests = this.#requests!;
+    const entry = end & mask;
+    const at = address[entry]!;
+    const answer = requests.meet(at, at & ~this.#frameMask, length[entry]!);
+    if (answer === HELD) this.due = requests.heldUntil;
+    else flags[entry] = answer;
+    return answer;
   }
 
   /** Completes the descriptors of an invalid packet at once, whatever address they name: so Linux does, without an error. */
@@ -359,6 +388,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
 
   flush(array: PacketArray, count: number): void {
     if (count === 0) return;
+    if (this.#requests?.timestamps) this.#requests.tellTimes(array, count);
     const { address, flags, mask: arrayMask, start } = array;
     const i32 = this.#i32;
     const ring = this.#completion;

@@ -1,6 +1,7 @@
 import type { PacketBuffer } from '../../packet-buffer/packet-buffer.js';
 import { PACKET_METADATA, type PacketBatch } from '../packet-batch.js';
 import { TRANSMIT_METADATA_BYTES } from './layout.js';
+import { NANOSECONDS_PER_SECOND, nanosecondsOf, secondsOf, writeTime } from './metadata-time.js';
 
 // Metadata in front of a packet that is to be sent (linux/if_xdp.h, struct xsk_tx_metadata; native byte order):
 //
@@ -9,18 +10,15 @@ import { TRANSMIT_METADATA_BYTES } from './layout.js';
 //     [       | time sent     |             ]   as the frame has come back: 64-bit nanoseconds
 //
 // Words of it.
-const FLAGS = 0;
-const CHECKSUM_AT = 2;
-const TIME_SENT = 2;
-const LAUNCH_TIME = 4;
+export const FLAGS = 0;
+export const CHECKSUM_AT = 2;
+export const TIME_SENT = 2;
+export const LAUNCH_TIME = 4;
 
 // Bits of its flags: XDP_TXMD_FLAGS_TIMESTAMP, _CHECKSUM and, since Linux 6.14, _LAUNCH_TIME.
-const TIMESTAMP = 1 << 0;
-const CHECKSUM = 1 << 1;
-const LAUNCH = 1 << 2;
-
-const NANOSECONDS_PER_SECOND = 1e9;
-const LOW = 2 ** 32;
+export const TIMESTAMP = 1 << 0;
+export const CHECKSUM = 1 << 1;
+export const LAUNCH = 1 << 2;
 
 /** Word index of the metadata in front of a packet; 0 when the packet leaves no room for it: it starts less than 24 bytes behind its frame's start. */
 function metadataWord(buffer: PacketBuffer, at: number): number {
@@ -84,13 +82,7 @@ export function requestLaunchTime(
   if (seconds >>> 0 !== seconds || !(nanoseconds >= 0 && nanoseconds < NANOSECONDS_PER_SECOND)) return false;
   const word = request(buffer, batch, index, LAUNCH);
   if (word === 0) return false;
-  // In two halves of the seconds, so that every product is exact.
-  const upper = (seconds >>> 16) * NANOSECONDS_PER_SECOND;
-  const lower = (seconds & 0xffff) * NANOSECONDS_PER_SECOND + Math.floor(nanoseconds);
-  const low = (upper % 65536) * 65536 + (lower % LOW);
-  const { i32 } = buffer.arena;
-  i32[word + LAUNCH_TIME] = (low % LOW) | 0;
-  i32[word + LAUNCH_TIME + 1] = (Math.floor(upper / 65536) + Math.floor(lower / LOW) + Math.floor(low / LOW)) | 0;
+  writeTime(buffer.arena.i32, word + LAUNCH_TIME, seconds, Math.floor(nanoseconds));
   return true;
 }
 
@@ -105,12 +97,8 @@ export function asksForTimestamp(buffer: PacketBuffer, batch: PacketBatch, index
 export function readTimestamp(buffer: PacketBuffer, batch: PacketBatch, index: number): void {
   const { i32 } = buffer.arena;
   const word = metadataWord(buffer, batch.offset[index]!) + TIME_SENT;
-  const low = i32[word]! >>> 0;
-  const high = i32[word + 1]! >>> 0;
-  // Long division by 10^9, 16 bits at a time.
-  const upper = (high % NANOSECONDS_PER_SECOND) * 65536 + (low >>> 16);
-  const lower = (upper % NANOSECONDS_PER_SECOND) * 65536 + (low & 0xffff);
-  const quotient = Math.floor(upper / NANOSECONDS_PER_SECOND) * 65536 + Math.floor(lower / NANOSECONDS_PER_SECOND);
-  batch.seconds[index] = Math.floor(high / NANOSECONDS_PER_SECOND) * LOW + quotient;
-  batch.nanoseconds[index] = lower % NANOSECONDS_PER_SECOND;
+  const low = i32[word]!;
+  const high = i32[word + 1]!;
+  batch.seconds[index] = secondsOf(low, high);
+  batch.nanoseconds[index] = nanosecondsOf(low, high);
 }
