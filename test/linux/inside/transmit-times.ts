@@ -9,7 +9,6 @@ import { OUTCOME_UNKNOWN, PacketBatch } from '../../../src/ring/packet-batch.js'
 import { requestLaunchTime } from '../../../src/ring/xdp/transmit-metadata.js';
 import { type OpenSocketOptions, openSocket } from '../../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../../src/socket/packet-socket.js';
-import { SoftKernel } from '../../../src/soft-kernel/soft-kernel.js';
 import { VethPair } from '../../support/veth-pair.js';
 
 const pair = VethPair.inherited();
@@ -134,13 +133,6 @@ test('what cannot be had is refused, with what helps', async () => {
       ...{ code: 'MODE_UNSUPPORTED', message: /has no launch times in mode/ },
     });
   }
-  const soft = new SoftKernel();
-  await soft.addNic({ name: 'soft0' });
-  await assert.rejects(open({ kernel: soft, interface: 'soft0' }), {
-    code: 'MODE_UNSUPPORTED',
-    message: /soft kernel/,
-  });
-  await soft.close();
   // In zero-copy only the driver could tell.
   const socket = await kernel.xdpSocket();
   const buffer = PacketBuffer.create({ arena, frames: 64 });
