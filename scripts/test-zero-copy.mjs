@@ -21,7 +21,7 @@ const HELP = `npm run test:zero-copy [-- FLAGS]
 
 Exit code: 0 all tests passed on all cards; 1 some did not; 2 they could not be run, and why; 130 interrupted.
 `;
-const TESTS = ['conformance', 'exchange', 'driver', 'checksums', 'devices', 'programs'].map(
+const TESTS = ['conformance', 'exchange', 'driver', 'checksums', 'devices', 'programs', 'flow-director'].map(
   (name) => `dist/test/zero-copy/${name}.js`,
 );
 

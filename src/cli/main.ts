@@ -27,7 +27,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import('./filter.js')).filter,
   },
   steer: {
-    summary: 'rules that say which packets a socket gets: which of them wins, what they are compiled to',
+    summary: 'rules that say which packets a socket gets: which wins, what they become; n-tuple entries of devices',
     load: async () => (await import('./steer.js')).steer,
   },
   xdp: {

@@ -19,6 +19,7 @@ test('steer explain tells which rule wins, and what the rules become', async () 
   assert.match(lines[3]!, /^everything +socket +0 +1$/);
   assert.match(stdout, /soft NIC, zero-copy +4 entries, 4 combinations/);
   assert.match(stdout, /XDP program of \d+ instructions\n/);
+  assert.match(stdout, /n-tuple +no: receive\[0\]: .* no entry for every packet/);
   assert.match(stdout, /V2 and V3 +no\n.*receive\[2\]\.to.*copies/);
 });
 
@@ -49,7 +50,12 @@ test('steer explain counts the packets of a capture that each rule decides', asy
 test('steer says what is wrong', async () => {
   const wrong: readonly (readonly [args: readonly string[], says: RegExp])[] = [
     [[], /what is to be done is not said/],
-    [['list'], /"list" is not explain/],
+    [['show'], /"show" is none of explain, list, add, del/],
+    [['list'], /no interface is given/],
+    [['list', 'lo', 'eth9'], /"eth9" is too much/],
+    [['add', 'lo'], /no rule is given/],
+    [['del', 'lo'], /no location is given/],
+    [['list', 'lo', '--capture', 'x'], /--capture has no effect with list/],
     [['explain'], /no rule is given/],
     [['explain', 'udp'], /"udp" is not a field with its value/],
     [['explain', 'port=1,port=2'], /port is there twice/],

@@ -241,6 +241,8 @@ export interface BindRequest {
   readonly receive: Receive;
   /** Whether packets may span several frames (F9; XDP_USE_SG). */
   readonly segments: boolean;
+  /** Whether rules become entries of the device's flow director, so that what they pick comes to the socket's queue; default false. */
+  readonly flowDirector?: boolean;
   /** Linux: take all packets even where that cuts off an ssh session over the interface; default false. */
   readonly allowCutoff?: boolean;
   /** Linux: whether the interface takes packets for other addresses, too, while the socket receives; absent: it does not. */

@@ -172,6 +172,12 @@ export const ETHTOOL_GSTRINGS = 0x1b;
 export const ETHTOOL_GSSET_INFO = 0x37;
 export const ETHTOOL_GFEATURES = 0x3a;
 export const ETHTOOL_GCHANNELS = 0x3c;
+export const ETHTOOL_GRXRINGS = 0x2d;
+export const ETHTOOL_GRXCLSRLCNT = 0x2e;
+export const ETHTOOL_GRXCLSRULE = 0x2f;
+export const ETHTOOL_GRXCLSRLALL = 0x30;
+export const ETHTOOL_SRXCLSRLDEL = 0x31;
+export const ETHTOOL_SRXCLSRLINS = 0x32;
 /** String set with the names of the features (offloads), one per bit. */
 export const ETH_SS_FEATURES = 4;
 /** Bytes of a name in a string set. */

@@ -34,8 +34,24 @@ const FEATURES: Readonly<Record<OffloadName, readonly string[]>> = {
   ntuple: ['rx-ntuple-filter'],
 };
 
+/** A feature of a device, such as "rx-gro". */
+export interface Feature {
+  readonly isOn: boolean;
+  /** Whether the device can switch it. */
+  readonly canChange: boolean;
+}
+
+/** What ethtool commands go to: an interface's driver, or a stand-in for one. */
+export interface EthtoolPort {
+  /** @returns 0 or more, or minus errno */
+  run(command: number, argument: Struct): number;
+}
+
+/** Calls back with what ethtool commands to an interface go to. */
+export type UseEthtool = <Result>(name: string, work: (port: EthtoolPort) => Result) => Result;
+
 /** Asks an interface's driver about itself (ethtool(8), linux/ethtool.h). What a driver does not answer is `undefined`. */
-export class Ethtool {
+export class Ethtool implements EthtoolPort {
   readonly #calls: SystemCalls;
   readonly #descriptor: number;
   readonly #name: string;
@@ -82,40 +98,49 @@ export class Ethtool {
   }
 
   offloads(): Offloads | undefined {
-    const features = this.#features();
+    const features = readFeatures(this);
     if (features === undefined) return undefined;
     const offloads: Partial<Record<OffloadName, boolean>> = {};
     for (const [name, members] of Object.entries(FEATURES) as [OffloadName, readonly string[]][]) {
-      const states = members.map((member) => features.get(member)).filter((state) => state !== undefined);
+      const states = members.map((member) => features.get(member)?.isOn).filter((state) => state !== undefined);
       if (states.length > 0) offloads[name] = states.includes(true);
     }
     return offloads;
   }
 
-  /** Whether each feature is on, by the kernel's name for it. */
-  #features(): Map<string, boolean> | undefined {
-    const info = new Struct(20).u64(8, 1 << ETH_SS_FEATURES); // struct ethtool_sset_info: the sets asked for; their lengths
-    if (!this.#ask(ETHTOOL_GSSET_INFO, info) || info.readU64(8) === 0) return undefined;
-    const count = info.readU32(16);
-    if (count === 0 || count > MOST_FEATURES) return undefined;
-    const strings = new Struct(12 + count * ETH_GSTRING_LEN).u32(4, ETH_SS_FEATURES).u32(8, count);
-    // Per 32 features four words: available, requested, active, never changed.
-    const words = Math.ceil(count / 32);
-    const blocks = new Struct(8 + words * 16).u32(4, words);
-    if (!this.#ask(ETHTOOL_GSTRINGS, strings) || !this.#ask(ETHTOOL_GFEATURES, blocks)) return undefined;
-    const features = new Map<string, boolean>();
-    for (let i = 0; i < count; i++) {
-      const name = strings.readText(12 + i * ETH_GSTRING_LEN, ETH_GSTRING_LEN);
-      features.set(name, ((blocks.readU32(8 + (i >>> 5) * 16 + 8) >>> (i & 31)) & 1) === 1);
-    }
-    return features;
+  #ask(command: number, argument: Struct): boolean {
+    return this.run(command, argument) >= 0;
   }
 
-  /** One command: a struct ifreq that points to the command's structure, which the driver fills in. */
-  #ask(command: number, argument: Struct): boolean {
-    if (this.#descriptor < 0) return false;
+  /**
+   * One command: a struct ifreq that points to the command's structure, which the driver reads and fills in.
+   *
+   * @returns 0 or more, or minus errno
+   */
+  run(command: number, argument: Struct): number {
+    if (this.#descriptor < 0) return this.#descriptor;
     argument.u32(0, command);
     const request = new Struct(40).text(0, this.#name).pointer(IFNAMSIZ, argument, this.#calls.address(argument));
-    return this.#calls.ioctl(this.#descriptor, SIOCETHTOOL, request) >= 0;
+    return this.#calls.ioctl(this.#descriptor, SIOCETHTOOL, request);
   }
+}
+
+/** Whether each feature is on, by the kernel's name for it. */
+export function readFeatures(port: EthtoolPort): Map<string, Feature> | undefined {
+  const info = new Struct(20).u64(8, 1 << ETH_SS_FEATURES); // struct ethtool_sset_info: the sets asked for; their lengths
+  if (port.run(ETHTOOL_GSSET_INFO, info) < 0 || info.readU64(8) === 0) return undefined;
+  const count = info.readU32(16);
+  if (count === 0 || count > MOST_FEATURES) return undefined;
+  const strings = new Struct(12 + count * ETH_GSTRING_LEN).u32(4, ETH_SS_FEATURES).u32(8, count);
+  // Per 32 features four words: available, requested, active, never changed.
+  const words = Math.ceil(count / 32);
+  const blocks = new Struct(8 + words * 16).u32(4, words);
+  if (port.run(ETHTOOL_GSTRINGS, strings) < 0 || port.run(ETHTOOL_GFEATURES, blocks) < 0) return undefined;
+  const features = new Map<string, Feature>();
+  for (let i = 0; i < count; i++) {
+    const name = strings.readText(12 + i * ETH_GSTRING_LEN, ETH_GSTRING_LEN);
+    const has = (word: number): boolean => ((blocks.readU32(8 + (i >>> 5) * 16 + 4 * word) >>> (i & 31)) & 1) === 1;
+    features.set(name, { isOn: has(2), canChange: has(0) && !has(3) });
+  }
+  return features;
 }

@@ -64,6 +64,7 @@ const RETRY_MILLISECONDS = 2;
  * decides what is written to the interface: both happen under a lock ({@link Journal.exclusively}), which the kernel takes off those who die.
  */
 export class Journal {
+  static #own: Journal | undefined;
   readonly #folder: string;
   readonly #proc: string;
   readonly #process: ProcessIdentity;
@@ -77,6 +78,12 @@ export class Journal {
     this.#proc = proc;
     this.#process = currentProcess(proc);
     this.#path = join(folder, `${this.#process.pid}-${this.#process.start}-${threadId}${SUFFIX}`);
+  }
+
+  /** That of this thread: its file has one writer. */
+  static own(): Journal {
+    Journal.#own ??= new Journal();
+    return Journal.#own;
   }
 
   /**
@@ -124,17 +131,18 @@ export class Journal {
     }
   }
 
-  /** To be called before the change is made. @throws PacketError SYSTEM_CALL when it cannot be noted: then it must not be made */
-  add(change: Change): void {
-    this.#write([...this.#changes, change]);
+  /** To be called before the changes are made. @throws PacketError SYSTEM_CALL when they cannot be noted: then they must not be made */
+  add(...changes: readonly Change[]): void {
+    this.#write([...this.#changes, ...changes]);
   }
 
-  /** To be called after the change was undone. Never throws: at worst a later `repair` finds nothing left to do. */
-  remove(change: Change): void {
+  /** To be called after the changes were undone. Never throws: at worst a later `repair` finds nothing left to do. */
+  remove(...changes: readonly Change[]): void {
+    const undone = new Set(changes);
     try {
-      this.#write(this.#changes.filter((one) => one !== change));
+      this.#write(this.#changes.filter((one) => !undone.has(one)));
     } catch {
-      // The file still names a change that is undone; what it would write is what is there.
+      // The file still names changes that are undone; what it would write is what is there.
     }
   }
 

@@ -11,6 +11,8 @@ import type {
   ProgramAttachment,
   ProgramKernel,
 } from '../kernel/programs.js';
+import { Ethtool, type UseEthtool } from './ethtool.js';
+import { FlowDirectors } from './flow-director/flow-directors.js';
 import { listInterfaces } from './interfaces.js';
 import { type PacketRingHost, PacketRingSocket } from './packet-ring-socket.js';
 import { type AttachPlace, LinuxAttachment } from './programs/attached-program.js';
@@ -29,6 +31,8 @@ export interface LinuxKernelOptions {
   readonly arena?: Arena;
   /** Folder in which maps are pinned that other loaders share by name (LIBBPF_PIN_BY_NAME); default "/sys/fs/bpf". */
   readonly pinFolder?: string;
+  /** @internal What ethtool commands go to instead of the interface's driver: a stand-in for hardware that a machine does not have. */
+  readonly useEthtool?: UseEthtool;
 }
 
 /** What everything of one kernel shares. */
@@ -47,12 +51,14 @@ export class LinuxKernel implements Kernel, ProgramKernel {
   readonly name = 'linux';
   readonly arena: Arena;
   readonly #pinFolder: string;
+  readonly #useEthtool: UseEthtool | undefined;
   #host: Host | undefined;
   #closed = false;
 
   constructor(options: LinuxKernelOptions = {}) {
     this.arena = options.arena ?? Arena.default();
     this.#pinFolder = options.pinFolder ?? PIN_FOLDER;
+    this.#useEthtool = options.useEthtool;
   }
 
   /** @throws PacketError UNSUPPORTED_PLATFORM */
@@ -148,11 +154,13 @@ export class LinuxKernel implements Kernel, ProgramKernel {
   async #open(): Promise<Host> {
     const calls = await SystemCalls.load();
     if (this.#closed) throw new PacketError('WRONG_STATE', 'the kernel is closed', { remedy: 'make another' });
-    if (this.#host === undefined) repair(); // what programs left behind that were killed
+    const useEthtool = this.#useEthtool ?? ((name, work) => Ethtool.use(calls, name, work));
+    if (this.#host === undefined) repair(true, { useEthtool }); // what programs left behind that were killed
     this.#host ??= {
       calls,
       arena: this.arena,
       programs: new XdpPrograms(calls),
+      directors: new FlowDirectors(useEthtool),
       sockets: new Set(),
       packetSockets: new Set(),
       objects: new Set(),

@@ -26,7 +26,6 @@ export interface NapiSurroundings {
 
 /** NAPI settings that sockets of this process hold, by namespace and interface. */
 const held = new Map<string, HeldSettings>();
-let ownJournal: Journal | undefined;
 
 /**
  * Changes an interface's NAPI settings, which is noted in the journal first.
@@ -41,9 +40,7 @@ export function withNapiSettings(name: string, options: NapiOptions, surrounding
   const timeout = options.groFlushTimeoutNanoseconds;
   checkInteger('napi.groFlushTimeoutNanoseconds', timeout, 0, Number.MAX_SAFE_INTEGER);
   const values: Record<Setting, string> = { napi_defer_hard_irqs: `${deferHardIrqs}`, gro_flush_timeout: `${timeout}` };
-  const { settings = new InterfaceSettings(), namespace = networkNamespace() } = surroundings;
-  ownJournal ??= surroundings.journal === undefined ? new Journal() : undefined;
-  const journal = surroundings.journal ?? ownJournal!;
+  const { settings = new InterfaceSettings(), namespace = networkNamespace(), journal = Journal.own() } = surroundings;
   const index = isInterfaceName(name) ? settings.index(name) : undefined;
   if (index === undefined) {
     throw new PacketError('NO_INTERFACE', `napi: /sys shows no interface ${name}`, {

@@ -27,7 +27,7 @@ import { checkReceiveRing } from './xdp-binding.js';
 /**
  * Checks what can be known before the kernel is asked, so that the user gets the reason instead of EINVAL.
  *
- * @throws PacketError NOT_ETHERNET, MODE_UNSUPPORTED, NO_QUEUE, INVALID_OPTION
+ * @throws PacketError NOT_ETHERNET, MODE_UNSUPPORTED, RULES_UNSUPPORTED, NO_QUEUE, INVALID_OPTION
  */
 export function checkBinding(
   request: BindRequest,
@@ -53,6 +53,15 @@ export function checkBinding(
       `queue: a packet socket hears all queues of ${device.name}, not queue ${queue} alone`,
       {
         remedy: "leave queue out; sockets share an interface by queue with fanout: { group, type: 'queue' }",
+      },
+    );
+  }
+  if (request.flowDirector) {
+    throw new PacketError(
+      'RULES_UNSUPPORTED',
+      `flowDirector: ${version} sockets hear copies, whatever queue they come by`,
+      {
+        remedy: 'use an AF_XDP mode, or leave it out',
       },
     );
   }

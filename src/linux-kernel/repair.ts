@@ -1,7 +1,10 @@
 import { PacketError } from '../errors.js';
+import { Ethtool, type UseEthtool } from './ethtool.js';
+import { NTUPLE_SETTING, NtupleChanges } from './flow-director/ntuple-changes.js';
 import { InterfaceSettings, isSetting } from './interface-settings.js';
 import { type Change, Journal } from './journal.js';
 import { findNamespace, networkNamespace } from './network-namespaces.js';
+import { SystemCalls } from './system-calls.js';
 
 /** What became of one change that a dead process had left behind. */
 export interface Repair {
@@ -31,6 +34,23 @@ export interface RepairSurroundings {
   readonly journal?: Journal;
   readonly settings?: InterfaceSettings;
   readonly namespace?: number;
+  readonly useEthtool?: UseEthtool;
+}
+
+/** What the changes of one kind are undone by. */
+interface Undoing {
+  /** Whether a change is still in force. */
+  isInForce(change: Change): boolean;
+  /** @returns whether it was */
+  undo(change: Change): boolean;
+}
+
+/** What is undone here, and by what. */
+interface Workshop {
+  readonly journal: Journal;
+  readonly namespace: number;
+  readonly settings: Undoing;
+  readonly entries: Undoing;
 }
 
 /**
@@ -41,18 +61,21 @@ export interface RepairSurroundings {
  */
 export function repair(changing = true, surroundings: RepairSurroundings = {}): RepairReport {
   const { journal = new Journal(), settings = new InterfaceSettings(), namespace = networkNamespace() } = surroundings;
-  if (!changing) return repairAll(false, journal, settings, namespace);
+  const entries = new NtupleChanges(settings, surroundings.useEthtool ?? useDriver);
+  const workshop = { journal, settings, entries, namespace };
+  if (!changing) return repairAll(false, workshop);
   const { files, damaged } = journal.read();
   if (files.length === 0 && damaged.length === 0) return { repairs: [], discarded: [] }; // and no folder need be made
   try {
-    return journal.exclusively(() => repairAll(true, journal, settings, namespace));
+    return journal.exclusively(() => repairAll(true, workshop));
   } catch (error) {
     if (!(error instanceof PacketError)) throw error;
     return { repairs: [], discarded: [] }; // somebody else is at it
   }
 }
 
-function repairAll(changing: boolean, journal: Journal, settings: InterfaceSettings, namespace: number): RepairReport {
+function repairAll(changing: boolean, workshop: Workshop): RepairReport {
+  const { journal } = workshop;
   const { files, damaged } = journal.read();
   const dead = files.filter((file) => journal.isAlive(file) === false);
   const stillUsed = files.filter((file) => !dead.includes(file)).flatMap(({ changes }) => changes);
@@ -61,7 +84,7 @@ function repairAll(changing: boolean, journal: Journal, settings: InterfaceSetti
     const left: Change[] = [];
     // The last change first: it may have been made upon an earlier one.
     for (const change of [...file.changes].reverse()) {
-      const result = repairOne(change, stillUsed, settings, namespace, changing);
+      const result = repairOne(change, stillUsed, workshop, changing);
       repairs.push(result);
       if (result.outcome === 'kept') left.unshift(change);
     }
@@ -74,17 +97,17 @@ function repairAll(changing: boolean, journal: Journal, settings: InterfaceSetti
 function repairOne(
   change: Change,
   stillUsed: readonly Change[],
-  settings: InterfaceSettings,
-  namespace: number,
+  { settings, entries, namespace }: Workshop,
   changing: boolean,
 ): Repair {
-  if (!isSetting(change.setting)) return { change, outcome: 'kept', why: 'another version of tpacket4 has made it' };
+  const undoing = isSetting(change.setting) ? settings : change.setting === NTUPLE_SETTING ? entries : undefined;
+  if (undoing === undefined) return { change, outcome: 'kept', why: 'another version of tpacket4 has made it' };
   if (change.namespace !== namespace) return elsewhere(change);
   // Another process has changed the same setting since, and noted the same value from before: it will put that back.
   if (stillUsed.some((other) => sameSetting(other, change))) return { change, outcome: 'void' };
   try {
-    if (changing) return { change, outcome: settings.undo(change) ? 'undone' : 'void' };
-    return { change, outcome: settings.isInForce(change) ? 'pending' : 'void' };
+    if (changing) return { change, outcome: undoing.undo(change) ? 'undone' : 'void' };
+    return { change, outcome: undoing.isInForce(change) ? 'pending' : 'void' };
   } catch (error) {
     if (!(error instanceof PacketError)) throw error;
     return { change, outcome: 'kept', why: error.message };
@@ -98,8 +121,18 @@ function elsewhere(change: Change): Repair {
   return { change, outcome: 'kept', why: 'it is in another network namespace', remedy };
 }
 
-/** Whether two changes are of the same setting of the same interface. */
+/** Asks interfaces' drivers, by the system calls of this process. */
+const useDriver: UseEthtool = (name, work) => {
+  const calls = SystemCalls.loaded;
+  if (calls !== undefined) return Ethtool.use(calls, name, work);
+  throw new PacketError('UNSUPPORTED_PLATFORM', 'the system calls that undo it are not there', {
+    remedy: 'run it on Linux, where the package koffi loads',
+  });
+};
+
+/** Whether two changes are of the same setting of the same interface. Entries are a setting each. */
 export function sameSetting(a: Change, b: Change): boolean {
+  if (a.setting === NTUPLE_SETTING && a.after !== b.after) return false;
   return a.setting === b.setting && a.interface === b.interface && a.index === b.index && a.namespace === b.namespace;
 }
 

@@ -1,4 +1,6 @@
 import { PacketError } from '../errors.js';
+import type { WantedEntry } from './flow-director/directed-rules.js';
+import type { SocketEntries } from './flow-director/flow-directors.js';
 import type { LinuxInterface } from './interfaces.js';
 import { readLink } from './netlink/link.js';
 import { LinuxMap } from './programs/linux-map.js';
@@ -23,6 +25,8 @@ export interface FedSocket {
   readonly segments: boolean;
   /** Whether the interface is to be promiscuous while packets are received. */
   readonly promiscuous: boolean;
+  /** Its entries in the device's flow director, where it uses that. */
+  readonly entries?: SocketEntries;
 }
 
 /** How packets come to a bound AF_XDP socket: by the program that this kernel attaches for sockets, by a map of the user's, or not at all. */
@@ -37,11 +41,25 @@ export class XdpFeed {
   }
 
   /**
-   * Changes what the socket receives. What is new comes first, and what was before goes only when that works.
+   * Changes what the socket receives. What is new comes first, and what was before goes only when that works: entries of the device, then
+   * the program, then entries that are not wanted any more.
    *
-   * @throws PacketError MAP_FULL, INTERFACE_BUSY, MODE_UNSUPPORTED, FLOW_TABLE_FULL, NO_INTERFACE, NO_PRIVILEGE, SYSTEM_CALL
+   * @param entries for the device's flow director
+   * @throws PacketError MAP_FULL, INTERFACE_BUSY, MODE_UNSUPPORTED, RULES_UNSUPPORTED, FLOW_TABLE_FULL, NO_QUEUE, NO_INTERFACE, NO_PRIVILEGE,
+   *   SYSTEM_CALL
    */
-  steer(wanted: WantedPackets): void {
+  steer(wanted: WantedPackets, entries: readonly WantedEntry[] = []): void {
+    const change = this.#socket.entries?.prepare(entries);
+    try {
+      this.#feed(wanted);
+    } catch (error) {
+      change?.cancel();
+      throw error;
+    }
+    change?.finish();
+  }
+
+  #feed(wanted: WantedPackets): void {
     if (wanted instanceof LinuxMap) this.#enterMap(wanted);
     else if (this.#needsProgram(wanted)) this.#useProgram(wanted);
     else {
@@ -62,6 +80,7 @@ export class XdpFeed {
   /** The socket is about to be closed, and the kernel will take it out of all maps. Idempotent. */
   close(): void {
     this.#map = undefined;
+    this.#socket.entries?.close(); // first: what still comes by them goes through the program
     this.#leaveProgram(false);
     this.#leavePromiscuous();
   }

@@ -31,6 +31,8 @@ import {
   XDP_PACKET_HEADROOM,
   XDP_STATISTICS,
 } from './constants.js';
+import { checkDirected, type DirectedRules, directRules } from './flow-director/directed-rules.js';
+import type { FlowDirectors } from './flow-director/flow-directors.js';
 import { type LinuxInterface, readInterface } from './interfaces.js';
 import { KickCounts } from './kick-counts.js';
 import { readXdpFeatures } from './netlink/netdev-family.js';
@@ -67,14 +69,28 @@ const RETRY_MILLISECONDS = 10;
 /** The kernel gives a packet to a socket of its own queue alone (xsk_rcv_check in net/xdp/xsk.c). */
 const ABILITY: TargetAbility = {
   who: 'an AF_XDP socket',
-  noQueue: ['its program sees packets that are on their queue already', 'give a socket on that queue the rule'],
+  noQueue: [
+    'its program sees packets that are on their queue already',
+    'flowDirector: true, on devices with n-tuple entries; or give a socket on that queue the rule',
+  ],
 };
+/** With the device's flow director. */
+const DIRECTED_ABILITY: TargetAbility = { who: ABILITY.who };
+
+/** How a bound socket takes packets. */
+interface Taking {
+  /** Even from an ssh session. */
+  readonly allowCutoff: boolean;
+  /** By entries of the device's flow director. */
+  readonly flowDirector: boolean;
+}
 
 /** What all sockets of one kernel have in common. */
 export interface XdpHost {
   readonly calls: SystemCalls;
   readonly arena: Arena;
   readonly programs: XdpPrograms;
+  readonly directors: FlowDirectors;
   /** The open sockets; a socket takes itself out when it is closed. */
   readonly sockets: Set<XdpSocket>;
 }
@@ -95,7 +111,13 @@ export class XdpSocket implements KernelSocket {
   /** Once the rings are mapped. */
   #path: XdpDataPath | undefined;
   #bound:
-    | { device: LinuxInterface; queue: number; mode: BoundMode; segments: boolean; allowCutoff: boolean }
+    | {
+        device: LinuxInterface;
+        queue: number;
+        mode: BoundMode;
+        segments: boolean;
+        taking: Taking;
+      }
     | undefined;
   /** How packets come to it, once it is bound. */
   #feed: XdpFeed | undefined;
@@ -231,14 +253,15 @@ export class XdpSocket implements KernelSocket {
       segments,
       metadata,
     };
-    const { allowCutoff = false, promiscuous = false } = request;
-    const wanted = this.#parse(request.receive, device, mode, allowCutoff);
+    const { allowCutoff = false, promiscuous = false, flowDirector = false } = request;
+    const taking = { allowCutoff, flowDirector };
+    const { packets, entries } = this.#parse(request.receive, facts, taking);
     this.#binding = true;
-    await this.#bindWhenFree(facts, allowCutoff);
+    await this.#bindWhenFree(facts, taking);
     this.#require(true, 'bind', '');
     const got = boundMode(calls, this.descriptor, mode);
     this.#statistics.bound(got === 'xdp-zc');
-    const { programs } = this.#host;
+    const { programs, directors } = this.#host;
     this.#feed = new XdpFeed({
       calls,
       programs,
@@ -248,8 +271,9 @@ export class XdpSocket implements KernelSocket {
       mode,
       segments,
       promiscuous,
+      ...(flowDirector && { entries: directors.entriesFor(device) }),
     });
-    this.#feed.steer(wanted);
+    this.#feed.steer(packets, entries);
     await programs.settled(device);
     this.#require(true, 'bind', '');
     return {
@@ -262,7 +286,7 @@ export class XdpSocket implements KernelSocket {
    * Binds; waits a moment for a busy queue, because the kernel frees the queue of a closed socket in the background
    * (xp_release_deferred), and reopening must not fail for that.
    */
-  async #bindWhenFree(facts: BindFacts, allowCutoff: boolean): Promise<void> {
+  async #bindWhenFree(facts: BindFacts, taking: Taking): Promise<void> {
     let registered = false;
     for (let waited = 0; ; waited += RETRY_MILLISECONDS) {
       this.#checkQueueIsNotOurs(facts);
@@ -273,7 +297,7 @@ export class XdpSocket implements KernelSocket {
       }
       if (bindQueue(facts, owner)) {
         const { device, queue, mode, segments } = facts;
-        this.#bound = { device, queue, mode, segments, allowCutoff };
+        this.#bound = { device, queue, mode, segments, taking };
         return;
       }
       if (waited >= RELEASE_MILLISECONDS) throw bindError(facts, EBUSY);
@@ -315,25 +339,37 @@ export class XdpSocket implements KernelSocket {
    */
   async steer(receive: Receive): Promise<void> {
     this.#require(this.#bound !== undefined, 'steer', 'is not bound');
-    const { device, mode, allowCutoff } = this.#bound!;
-    this.#feed!.steer(this.#parse(receive, device, mode, allowCutoff));
-    await this.#host.programs.settled(device);
+    const { taking, ...place } = this.#bound!;
+    const { packets, entries } = this.#parse(receive, place, taking);
+    this.#feed!.steer(packets, entries);
+    await this.#host.programs.settled(place.device);
   }
 
-  /** What the caller means, checked. @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, MODE_UNSUPPORTED, GUARDED_INTERFACE */
-  #parse(receive: Receive, device: LinuxInterface, mode: BoundMode, allowCutoff: boolean): WantedPackets {
+  /**
+   * What the caller means, checked.
+   *
+   * @throws PacketError INVALID_OPTION, FLOW_TABLE_FULL, RULES_UNSUPPORTED, MODE_UNSUPPORTED, GUARDED_INTERFACE
+   */
+  #parse(
+    receive: Receive,
+    { device, queue, mode }: Pick<BindFacts, 'device' | 'queue' | 'mode'>,
+    { allowCutoff, flowDirector }: Taking,
+  ): { packets: WantedPackets; entries?: DirectedRules['entries'] } {
+    if (flowDirector) checkDirected(receive);
     const hasRing = this.#entries!.receive > 0;
     if (isRedirected(receive)) {
       checkReceive(receive);
       checkReceiveRing(receive, hasRing);
       const map = expectLinuxMap(receive.xskmap, 'receive.xskmap');
       checkRedirectingProgram(this.#host.calls, device, mode);
-      return map;
+      return { packets: map };
     }
-    const wanted = parseReceive(receive, ABILITY);
+    const wanted = parseReceive(receive, flowDirector ? DIRECTED_ABILITY : ABILITY);
     if (!allowCutoff && takesSessions(wanted)) checkCutoff(device.name);
     checkReceiveRing(receive, hasRing);
-    return wanted;
+    if (!flowDirector || !Array.isArray(wanted)) return { packets: wanted };
+    const { program, entries } = directRules(wanted, queue);
+    return { packets: program, entries };
   }
 
   kick(direction: Direction): void {

@@ -72,6 +72,13 @@ export interface OpenSocketOptions {
    */
   readonly allowCutoff?: boolean;
   /**
+   * AF_XDP, and V4 in zero-copy: rules become entries of the device's flow director (n-tuple entries; on Linux of hardware that has them). Packets that
+   * they pick come to the socket's queue from all others, and `to: { queue }` works. Default false: a socket receives what comes to
+   * its queue; in zero-copy on the soft kernel, whose NIC always has one, that is what its entries send there. Refuses devices
+   * without (RULES_UNSUPPORTED).
+   */
+  readonly flowDirector?: boolean;
+  /**
    * AF_XDP; Linux from 6.8, and the soft kernel: has the kernel (on Linux in zero-copy mode the device) fill in checksums of sent
    * packets, each asked for by `socket.requestChecksum`. Default false; refuses modes that cannot.
    */
@@ -209,6 +216,7 @@ const OPTIONS: Readonly<Record<keyof OpenSocketOptions, true>> = {
   outcomes: true,
   segments: true,
   allowCutoff: true,
+  flowDirector: true,
   transmitChecksums: true,
   transmitTimestamps: true,
   launchTimes: true,
@@ -225,7 +233,8 @@ function checkOptions(options: OpenSocketOptions): void {
   const { kernel, onDowngrade, buffer } = options;
   const switches = ['exclusive', 'outcomes', 'segments', 'promiscuous', 'bypassQueueing', 'ignoreOutgoing'] as const;
   const requests = ['transmitChecksums', 'transmitTimestamps', 'launchTimes'] as const;
-  for (const name of [...switches, ...requests, 'allowCutoff'] as const) checkBoolean(name, options[name]);
+  for (const name of [...switches, ...requests, 'allowCutoff', 'flowDirector'] as const)
+    checkBoolean(name, options[name]);
   if (options.transmitTimestamps && !options.outcomes) {
     throw new PacketError(
       'INVALID_OPTION',
@@ -355,6 +364,7 @@ async function openInMode(
       receive: options.receive,
       segments: options.segments ?? false,
       ...(options.allowCutoff !== undefined && { allowCutoff: options.allowCutoff }),
+      ...(options.flowDirector !== undefined && { flowDirector: options.flowDirector }),
       ...trafficOptions(options),
     });
     checkBinding(mode, binding);

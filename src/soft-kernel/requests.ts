@@ -99,6 +99,15 @@ export function checkBindRequest(given: BindRequest, expectMap: ExpectMap): Chec
       remedy: 'a socket for each queue (queue: 0, 1, ...), or rules that divide the packets',
     });
   }
+  if (request.flowDirector && !request.mode.endsWith('-zc')) {
+    throw new PacketError(
+      'RULES_UNSUPPORTED',
+      `flowDirector: a socket in mode ${request.mode} has no part in the device's`,
+      {
+        remedy: 'a zero-copy mode (xdp-zc, v4-zc), or leave it out',
+      },
+    );
+  }
   if (request.queue !== undefined) checkInteger('queue', request.queue, 0, 65535);
   return { ...request, receive, segments: request.segments === true };
 }

@@ -19,6 +19,9 @@ test('AF_XDP sockets of several queues share one packet buffer', { skip }, () =>
 test('AF_XDP sockets receive by rules, and the rest goes through the stack', { skip }, () =>
   runInside(inside('rules'), { queues: 2 }),
 );
+test("rules become entries of a device's flow director", { skip }, () =>
+  runInside(inside('flow-director'), { queues: 2 }),
+);
 test('rules pick packets of several frames', { skip }, () => runInside(inside('rule-segments'), { mtu: 9000 }));
 test("rules are the same to the kernel's programs and filters and to the soft kernel", { skip }, () =>
   runInside(inside('rule-programs'), { queues: 2 }),

@@ -102,7 +102,7 @@ export function checkJournal(report = repair(false)): Finding {
       ({ change, why }) => `${change.setting} of ${change.interface}${why === undefined ? '' : ` (${why})`}`,
     );
     const remedy = left.find((one) => one.remedy !== undefined)?.remedy ?? 'tp4 doctor --repair';
-    return hampers(check, `changed by a program that was killed: ${settings.join(', ')}`, remedy);
+    return hampers(check, `changed by a program that was killed: ${[...new Set(settings)].join(', ')}`, remedy);
   }
   return fine(check, 'nothing');
 }
