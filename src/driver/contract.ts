@@ -11,6 +11,11 @@ export interface ArrayEnd extends FrameSource, FrameSink {
    * exchange frames instead of copying (veth between ordinary queues).
    */
   readonly framePool?: object;
+  /**
+   * Of an end that packets to send come from: bytes of a whole frame, a power of two to which frames are aligned. Programs may let packets grow in
+   * them; where it is absent, they cannot.
+   */
+  readonly frameBytes?: number;
 }
 
 /** What the packet arrays of a queue pair are populated from and flushed to. */
@@ -40,8 +45,18 @@ export interface ReceiveHook {
   flush(queue: number, array: PacketArray, count: number, end: QueueEnds['receive']): void;
 }
 
+/** What packets to send meet where they would be populated (D1): an XDP program. It stands between a queue's array and its end. */
+export interface TransmitHook {
+  /** Stands in for `end.populate(array, limit)`. */
+  populate(queue: number, array: PacketArray, limit: number, end: ArrayEnd): number;
+  /** Stands in for `end.flush(array, count)`. */
+  flush(queue: number, array: PacketArray, count: number, end: ArrayEnd): void;
+  /** Stands in for `end.reclaim(array)`, after which the array is empty. */
+  reclaim(queue: number, array: PacketArray, end: ArrayEnd): void;
+}
+
 /**
- * A driver (K1): takes part in zero-copy through two device operations, `setEnds` and `service`, and in XDP through one more. It knows
+ * A driver (K1): takes part in zero-copy through two device operations, `setEnds` and `service`, and in XDP through two more. It knows
  * packet arrays, never ring formats; whether the ends of a queue's arrays are a user's rings or the kernel's page pool makes no
  * difference to it (F8: one code path).
  */
@@ -80,6 +95,8 @@ export interface Driver {
    * and what is on its way stay as they are.
    */
   setReceiveHook(hook: ReceiveHook | undefined): void;
+  /** Device operation 4, for XDP (D1): the same for what all queues send. */
+  setTransmitHook(hook: TransmitHook | undefined): void;
   /**
    * Says what the device has found out about a packet, for the hook that wants hints, while it sees to the array.
    *

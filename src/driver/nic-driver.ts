@@ -5,7 +5,7 @@ import { noQueue, type SoftNic } from '../nic/soft-nic.js';
 import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
 import type { SteerAction } from '../steering/rule-targets.js';
 import type { FlowRule } from '../steering/rules.js';
-import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook } from './contract.js';
+import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook, TransmitHook } from './contract.js';
 
 const ENETDOWN = 100;
 
@@ -68,6 +68,7 @@ export class NicDriver implements Driver {
   readonly #ordinary: OrdinaryEnds;
   readonly #queues: (DriverQueue | undefined)[];
   #receiveHook: ReceiveHook | undefined;
+  #transmitHook: TransmitHook | undefined;
   /** The kernel's time as the device last heard it. */
   #now = 0;
   #polling: DriverQueue[] = [];
@@ -122,7 +123,7 @@ export class NicDriver implements Driver {
     this.#cleanSent(state);
     this.#cleanReceived(state, received.size);
     state.receiveEnd.reclaim?.(received);
-    state.transmitEnd.reclaim?.(sent);
+    this.#reclaimSent(state);
     received.reset();
     sent.reset();
     pair.reset();
@@ -137,6 +138,10 @@ export class NicDriver implements Driver {
   setReceiveHook(hook: ReceiveHook | undefined): void {
     this.#receiveHook = hook;
     this.#nic.setHints(hook?.wantsHints === true);
+  }
+
+  setTransmitHook(hook: TransmitHook | undefined): void {
+    this.#transmitHook = hook;
   }
 
   /** Entry i of the array is descriptor i. The device's time has 32 bits there: packets are seen long before it has gone round (4.3 s). */
@@ -261,7 +266,11 @@ export class NicDriver implements Driver {
   #transmit(state: DriverQueue): number {
     const { sent, pair } = state;
     const first = sent.end;
-    const count = state.transmitEnd.populate(sent, sent.size);
+    const hook = this.#transmitHook;
+    const count =
+      hook === undefined
+        ? state.transmitEnd.populate(sent, sent.size)
+        : hook.populate(pair.index, sent, sent.size, state.transmitEnd);
     if (count === 0) return 0;
     const { address, length, flags, mask } = sent;
     const i32 = this.#i32;
@@ -293,7 +302,8 @@ export class NicDriver implements Driver {
     const count = (at - current) | 0;
     if (count === 0) return 0;
     sent.current = at;
-    state.transmitEnd.flush(sent, count);
+    if (this.#transmitHook === undefined) state.transmitEnd.flush(sent, count);
+    else this.#transmitHook.flush(pair.index, sent, count, state.transmitEnd);
     return count;
   }
 
@@ -355,7 +365,12 @@ export class NicDriver implements Driver {
     for (const state of this.#queues) {
       if (state === undefined) continue;
       state.receiveEnd.reclaim?.(state.received);
-      state.transmitEnd.reclaim?.(state.sent);
+      this.#reclaimSent(state);
     }
+  }
+
+  #reclaimSent({ pair, sent, transmitEnd }: DriverQueue): void {
+    if (this.#transmitHook === undefined) transmitEnd.reclaim?.(sent);
+    else this.#transmitHook.reclaim(pair.index, sent, transmitEnd);
   }
 }

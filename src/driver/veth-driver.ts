@@ -4,7 +4,7 @@ import { FlowHash, HASHED_PORTS } from '../nic/flow-hash.js';
 import { Rss } from '../nic/rss.js';
 import { LINK_OVERHEAD_BYTES, noQueue } from '../nic/soft-nic.js';
 import { CONTINUES, PacketArray } from '../packet-array/packet-array.js';
-import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook } from './contract.js';
+import type { ArrayEnd, Driver, QueueEnds, ReceiveHints, ReceiveHook, TransmitHook } from './contract.js';
 import { VethTransfer } from './veth-transfer.js';
 
 const ENETDOWN = 100;
@@ -100,6 +100,7 @@ export class VethDriver implements Driver {
   /** The lowest queue that is not kept clear. */
   #common = 0;
   #receiveHook: ReceiveHook | undefined;
+  #transmitHook: TransmitHook | undefined;
   #peer: VethDriver | undefined;
   #up = true;
   #closed = false;
@@ -169,7 +170,7 @@ export class VethDriver implements Driver {
     // What has arrived is delivered; the rest goes back to where it came from.
     if (received.done > 0) this.#flush(state, received.done);
     this.#counters.transmitDropped += countPackets(sent, sent.outstanding);
-    reclaim(state);
+    this.#reclaim(state);
     const { receive, transmit } = ends ?? state.ordinary;
     state.receiveEnd = receive;
     state.transmitEnd = transmit;
@@ -177,6 +178,10 @@ export class VethDriver implements Driver {
 
   setReceiveHook(hook: ReceiveHook | undefined): void {
     this.#receiveHook = hook;
+  }
+
+  setTransmitHook(hook: TransmitHook | undefined): void {
+    this.#transmitHook = hook;
   }
 
   /** A pair has no hardware: the hash is worked out here, as Linux does with the kind `L4` or none, and the time is 0, as there. */
@@ -201,12 +206,17 @@ export class VethDriver implements Driver {
     const { sent, transmitEnd } = state;
     // A queue whose socket only receives has the ordinary end here: that traffic has its own queue, and its order.
     if (transmitEnd === state.ordinary.transmit && state.index !== this.ordinaryQueue) return 0;
-    const count = sent.room > 0 ? transmitEnd.populate(sent, sent.room) : 0;
+    const count = sent.room > 0 ? this.#pull(state.index, sent, transmitEnd) : 0;
     if (count > 0 && !state.sending) {
       state.sending = true;
       this.#sending.push(state);
     }
     return count;
+  }
+
+  #pull(queue: number, sent: PacketArray, end: ArrayEnd): number {
+    const hook = this.#transmitHook;
+    return hook === undefined ? end.populate(sent, sent.room) : hook.populate(queue, sent, sent.room, end);
   }
 
   advance(_now: number, budget: number): number {
@@ -218,13 +228,19 @@ export class VethDriver implements Driver {
       const packets = up ? this.#send(state, budget - moved) : refuse(state.sent, budget - moved);
       if (!up) this.#counters.transmitErrors += packets;
       moved += packets;
-      if (state.sent.done > 0) state.transmitEnd.flush(state.sent, state.sent.done);
+      if (state.sent.done > 0) this.#giveBack(state);
       // A packet without its end, which no well-behaved source posts, waits for the next service.
       state.sending = packets > 0 && state.sent.outstanding > 0;
       if (state.sending) sending.push(state);
       if (packets > 0) this.#populate(state);
     }
     return moved;
+  }
+
+  /** Flushes what was sent. */
+  #giveBack({ index, sent, transmitEnd }: VethQueue): void {
+    if (this.#transmitHook === undefined) transmitEnd.flush(sent, sent.done);
+    else this.#transmitHook.flush(index, sent, sent.done, transmitEnd);
   }
 
   /** Moves packets of one queue to the peer; returns how many. */
@@ -346,17 +362,18 @@ export class VethDriver implements Driver {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const state of this.#queues) if (state !== undefined) reclaim(state);
+    for (const state of this.#queues) if (state !== undefined) this.#reclaim(state);
     if (this.#peer!.#closed) this.#transfer.close();
   }
-}
 
-/** Gives what the arrays hold back to where it came from. */
-function reclaim({ received, sent, receiveEnd, transmitEnd }: VethQueue): void {
-  receiveEnd.reclaim?.(received);
-  transmitEnd.reclaim?.(sent);
-  received.reset();
-  sent.reset();
+  /** Gives what the arrays hold back to where it came from. */
+  #reclaim({ index, received, sent, receiveEnd, transmitEnd }: VethQueue): void {
+    receiveEnd.reclaim?.(received);
+    if (this.#transmitHook === undefined) transmitEnd.reclaim?.(sent);
+    else this.#transmitHook.reclaim(index, sent, transmitEnd);
+    received.reset();
+    sent.reset();
+  }
 }
 
 /** With the link down packets are done at once, with an error (I9). Returns packets. */

@@ -16,7 +16,7 @@ export interface KernelRings {
   /** V4, XDP: where empty receive frames come from and filled ones go to, in place. V2 and V3 have no frames. */
   readonly receive: ReceiveEnd | undefined;
   /** Where packets to send come from, validated, and go back to with their error; undefined without such a ring. */
-  readonly transmit: (FrameSource & FrameSink) | undefined;
+  readonly transmit: (FrameSource & FrameSink & { readonly frameBytes?: number }) | undefined;
   /** Longest packet in bytes that may be sent; set when the socket is bound. Longer ones are invalid. */
   setLargestPacket(bytes: number): void;
   /**

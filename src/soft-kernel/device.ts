@@ -5,6 +5,7 @@ import { type Wire, wireStatistics } from '../wire/options.js';
 import { PacketCore } from './packet-core.js';
 import { PAGE_FRAME_BYTES, PAGE_ROOM, type PagePool } from './page-pool.js';
 import { DevicePrograms } from './programs/device-programs.js';
+import type { EgressProgram } from './programs/egress-program.js';
 import { TransmitQueue } from './transmit-queue.js';
 
 /** Page-pool frames that an ordinary receive queue holds at most, however long its ring. */
@@ -23,6 +24,8 @@ export class Device {
   readonly transmitQueue: TransmitQueue;
   /** Packets that were to go to the stack from frames of an application, and found no page-pool frames. */
   lostForStack = 0;
+  /** The program that packets meet on their way out; one that was stopped stays until what it has seen has come back. */
+  egress: EgressProgram | undefined;
   readonly #ends = new Map<number, QueueEnds>();
   #driver: Driver | undefined;
   #wire: Wire | undefined;

@@ -1,6 +1,6 @@
 import type { ArrayEnd } from '../driver/contract.js';
 import { CONTINUES, ERROR_MASK, PacketArray } from '../packet-array/packet-array.js';
-import type { PagePool } from './page-pool.js';
+import { PAGE_FRAME_BYTES, type PagePool } from './page-pool.js';
 
 /** Whose packet an ordinary frame carries; told when it was sent. */
 export interface FrameOwner {
@@ -22,6 +22,7 @@ export class TransmitQueue implements ArrayEnd {
   readonly #touched: FrameOwner[] = [];
 
   readonly framePool: PagePool;
+  readonly frameBytes = PAGE_FRAME_BYTES;
 
   constructor(pool: PagePool, entries: number) {
     this.framePool = pool;

@@ -210,6 +210,7 @@ class XdpReceiveEnd implements ReceiveEnd {
 
 /** TX ring to array, array to completion ring. */
 class XdpTransmitEnd implements FrameSource, FrameSink {
+  readonly frameBytes: number;
   readonly #i32: Int32Array;
   readonly #transmit: KernelRing;
   readonly #completion: KernelRing;
@@ -241,6 +242,7 @@ class XdpTransmitEnd implements FrameSource, FrameSink {
     this.#completion = new KernelRing(i32, completion, 'producer');
     this.#base = memory.base;
     this.#bytes = memory.frames * memory.frameSize;
+    this.frameBytes = memory.frameSize;
     this.#frameMask = ~(memory.frameSize - 1);
     this.#counters = counters;
     this.#options = (segments ? CONTINUED : 0) | (requests === undefined ? 0 : METADATA);

@@ -68,7 +68,7 @@ export class PacketRecords {
   /**
    * Describes the first packets of `limit` entries, whole packets, from `from` on; at most {@link RUN_PACKETS}.
    *
-   * @param frameBytes of the frames, which packets can grow in
+   * @param frameBytes of the frames, which packets can grow in; 0 where they cannot
    * @param segments whether packets of several frames are shown
    * @returns packets described
    */
@@ -87,14 +87,14 @@ export class PacketRecords {
       lastEntry[packets] = last;
       if (last === at || segments) {
         const data = address[at & mask]!;
-        const start = data & -frameBytes;
+        const start = frameBytes === 0 ? data : data & -frameBytes;
         const dataEnd = data + length[at & mask]!;
         i32[word + PACKET_FIRST] = start;
         i32[word + PACKET_DATA_META] = data;
         i32[word + PACKET_DATA] = data;
         i32[word + PACKET_DATA_END] = dataEnd;
         // The tail of a packet of several frames is not in this one.
-        i32[word + PACKET_LIMIT] = last === at ? start + frameBytes : dataEnd;
+        i32[word + PACKET_LIMIT] = last === at && frameBytes > 0 ? start + frameBytes : dataEnd;
         record[packets] = word;
         word += RECORD_WORDS;
       } else {

@@ -6,12 +6,12 @@ import { LINK_OVERHEAD_BYTES } from '../../nic/soft-nic.js';
 import { checkChoice, checkOptionNames } from '../../options.js';
 import type { Device } from '../device.js';
 import { PAGE_ROOM } from '../page-pool.js';
-import { ReceiveProgram } from './receive-program.js';
 import type { Network } from './redirections.js';
+import { type RunningProgram, startProgram } from './running-program.js';
 import type { SoftObject } from './soft-object.js';
 import { expectSoftProgram, type SoftProgram } from './soft-program.js';
 
-const HOOKS: readonly ProgramHook[] = ['native', 'generic'];
+const HOOKS: readonly ProgramHook[] = ['native', 'generic', 'egress'];
 
 /** Where programs are attached. */
 export interface AttachPlace {
@@ -28,14 +28,14 @@ export class SoftAttachment implements ProgramAttachment {
   readonly hook: ProgramHook;
   readonly #place: AttachPlace;
   readonly #device: Device;
-  readonly #running: ReceiveProgram;
+  readonly #running: RunningProgram;
   #object: SoftObject | undefined;
 
   /** @throws PacketError INVALID_OPTION, NO_INTERFACE, INTERFACE_BUSY, MODE_UNSUPPORTED, WRONG_STATE, ARENA_EXHAUSTED */
   constructor(place: AttachPlace, program: LoadedProgram, request: AttachRequest) {
     checkOptionNames('attachProgram', request, ['interface', 'hook']);
     this.hook = checkChoice('hook', request.hook, HOOKS);
-    const loaded = expectAttachable(program, place.machine);
+    const loaded = expectAttachable(program, place.machine, this.hook);
     const device = place.device(request.interface);
     checkBinding(loaded.program, loaded.boundTo, request);
     checkSegments(loaded, device);
@@ -43,18 +43,11 @@ export class SoftAttachment implements ProgramAttachment {
     this.interface = device.driver.name;
     this.#place = place;
     this.#device = device;
-    const counters = device.programs.countersOf(this.hook);
-    this.#running = new ReceiveProgram(place.network, device, counters, loaded.executable);
+    this.#running = startProgram(this.hook, place.network, device, loaded.executable);
     this.#object = loaded.object;
     this.#object?.retain();
     device.programs.attached.set(this.hook, loaded.program.name);
-    this.#set(this.#running);
     place.attachments.add(this);
-  }
-
-  #set(running: ReceiveProgram | undefined): void {
-    if (this.hook === 'native') this.#device.driver.setReceiveHook(running);
-    else this.#device.core.setProgram(running);
   }
 
   async replace(program: LoadedProgram): Promise<void> {
@@ -63,11 +56,10 @@ export class SoftAttachment implements ProgramAttachment {
         remedy: 'attach the program anew',
       });
     }
-    const loaded = expectAttachable(program, this.#place.machine);
+    const loaded = expectAttachable(program, this.#place.machine, this.hook);
     checkBinding(loaded.program, loaded.boundTo, this);
     checkSegments(loaded, this.#device);
     this.#running.replace(loaded.executable);
-    this.#set(this.#running); // whether hints are wanted may have changed
     this.#device.programs.attached.set(this.hook, loaded.program.name);
     loaded.object?.retain();
     this.#object?.release();
@@ -76,20 +68,19 @@ export class SoftAttachment implements ProgramAttachment {
 
   async detach(): Promise<void> {
     if (!this.#place.attachments.delete(this)) return;
-    this.#set(undefined);
+    this.#running.stop();
     this.#device.programs.attached.delete(this.hook);
-    this.#running.close();
     this.#object?.release();
     this.#object = undefined;
   }
 }
 
 /** @throws PacketError INVALID_OPTION, WRONG_STATE */
-function expectAttachable(program: LoadedProgram, machine: Machine): SoftProgram {
+function expectAttachable(program: LoadedProgram, machine: Machine, hook: ProgramHook): SoftProgram {
   const loaded = expectSoftProgram(program, machine);
   loaded.expectOpen();
   const { name, place } = loaded.program;
-  if (place === 'xdp') return loaded;
+  if (place === 'xdp' || (hook === 'egress' && place === 'xdp/devmap')) return loaded;
   throw new PacketError('INVALID_OPTION', `program ${name} is for entries of maps (${place}), not for an interface`, {
     remedy: 'give it to an entry of a devmap or cpumap, by its handle',
   });
