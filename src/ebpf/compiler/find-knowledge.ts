@@ -13,11 +13,11 @@ export function findKnowledge(graph: FlowGraph, follower: KnowledgeFollower, isE
   const found: (Knowledge | undefined)[] = graph.map(() => undefined);
   found[0] = knowledgeAtStart(isEntry);
   let changed = true;
-  const lead = (edge: Edge, knowledge: Knowledge): void => {
-    const there = found[edge.to];
-    if (there === undefined) found[edge.to] = knowledge;
+  const lead = (from: number, { to }: Edge, knowledge: Knowledge): void => {
+    const there = found[to];
+    if (there === undefined) found[to] = knowledge;
     else if (!meet(there, knowledge)) return;
-    changed = true;
+    if (to <= from) changed = true; // what comes later is seen in this round
   };
   for (let round = 0; changed; round++) {
     if (round === MOST_ROUNDS) return graph.map(() => knowledgeAtStart(false));
@@ -31,10 +31,10 @@ export function findKnowledge(graph: FlowGraph, follower: KnowledgeFollower, isE
         const whenTaken = copyKnowledge(knowledge);
         follower.choose(whenTaken, last, true);
         follower.choose(knowledge, last, false);
-        lead(taken, whenTaken);
-        lead(next, knowledge);
-      } else if (taken !== undefined) lead(taken, knowledge);
-      else if (next !== undefined) lead(next, knowledge);
+        lead(number, taken, whenTaken);
+        lead(number, next, knowledge);
+      } else if (taken !== undefined) lead(number, taken, knowledge);
+      else if (next !== undefined) lead(number, next, knowledge);
     }
   }
   return found.map((knowledge) => knowledge!);

@@ -117,8 +117,9 @@ export function meet(first: Knowledge, second: Knowledge): boolean {
   let less = second.packetBytes < first.packetBytes;
   first.packetBytes = Math.min(first.packetBytes, second.packetBytes);
   for (let register = 0; register < BPF_REGISTERS; register++) {
-    const [one, other] = [first.registers[register]!, second.registers[register]!];
-    if (one.kind === 'unknown' || isSame(one, other)) continue;
+    const one = first.registers[register]!;
+    const other = second.registers[register]!;
+    if (one === other || one.kind === 'unknown' || isSame(one, other)) continue;
     const met = isOfPacket(one) && isOfPacket(other) ? IN_PACKET : UNKNOWN;
     if (isSame(one, met)) continue;
     first.registers[register] = met;

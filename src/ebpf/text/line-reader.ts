@@ -18,9 +18,11 @@ export interface LinePlace {
 
 // Comments begin with ";" (as source lines in the kernel's own listings do) or "//". "#" cannot begin one: "call map_lookup_elem#1".
 // llvm-objdump ends lines with the symbol that a jump leads to: "goto +0x3 <LBB0_2>".
+// Groups: end, operator, word, number; what is in none is quoted text. Named ones would be an object for each token.
 const TOKEN =
-  /(?<end>;|\/\/|<[^<>]*>\s*$|$)|(?<operator>s(?:>>=|\/=|%=|<=|>=|<|>)|<<=|>>=|[-+*/%&|^=!<>]=|[-=+*/<>&()[\],:#])|(?<word>[A-Za-z_.$][\w.$]*)|(?<number>\d\w*)|(?<text>"(?:[^"\\]|\\.)*")/y;
+  /\s*(?:(;|\/\/|<[^<>]*>\s*$|$)|(s(?:>>=|\/=|%=|<=|>=|<|>)|<<=|>>=|[-+*/%&|^=!<>]=|[-=+*/<>&()[\],:#])|([A-Za-z_.$][\w.$]*)|(\d\w*)|"(?:[^"\\]|\\.)*")/y;
 
+/** From the space between tokens to what follows. */
 const SPACE = /\s*/y;
 
 const NUMBER = /^(?:\d{1,20}|0x[\da-f]{1,16})$/i;
@@ -108,32 +110,32 @@ export class LineReader {
 
   #scan(text: string): Token[] {
     const tokens: Token[] = [];
-    for (let at = 0; ; ) {
-      SPACE.lastIndex = at;
-      SPACE.test(text);
-      at = SPACE.lastIndex;
+    for (let at = 0; ; at = TOKEN.lastIndex) {
       TOKEN.lastIndex = at;
-      const groups = TOKEN.exec(text)?.groups;
-      const column = at + 1;
-      if (groups === undefined) {
-        const found = JSON.stringify(String.fromCodePoint(text.codePointAt(at)!));
-        this.fail(
-          `${found} cannot stand here`,
-          'comments begin with ; or //, and names with unusual characters stand in "quotes"',
-          { column },
-        );
-      }
-      if (groups.end !== undefined) {
-        tokens.push({ kind: 'end', text: '', column });
+      const match = TOKEN.exec(text);
+      if (match === null) this.#refuse(text, at);
+      const [whole, end, operator, word, number] = match;
+      if (end !== undefined) {
+        tokens.push({ kind: 'end', text: '', column: TOKEN.lastIndex - end.length + 1 });
         return tokens;
       }
-      at = TOKEN.lastIndex;
-      const { operator, word, number, text: quoted } = groups;
-      if (operator !== undefined) tokens.push({ kind: 'operator', text: operator, column });
-      else if (word !== undefined) tokens.push({ kind: 'word', text: word, column });
-      else if (number !== undefined) tokens.push({ kind: 'number', text: number, column });
-      else tokens.push({ kind: 'text', text: quoted!, column });
+      const found = operator ?? word ?? number ?? whole.trimStart();
+      const kind =
+        operator !== undefined ? 'operator' : word !== undefined ? 'word' : number !== undefined ? 'number' : 'text';
+      tokens.push({ kind, text: found, column: TOKEN.lastIndex - found.length + 1 });
     }
+  }
+
+  #refuse(text: string, from: number): never {
+    SPACE.lastIndex = from;
+    SPACE.test(text);
+    const at = SPACE.lastIndex;
+    const found = JSON.stringify(String.fromCodePoint(text.codePointAt(at)!));
+    this.fail(
+      `${found} cannot stand here`,
+      'comments begin with ; or //, and names with unusual characters stand in "quotes"',
+      { column: at + 1 },
+    );
   }
 
   #unquote(token: Token): string {

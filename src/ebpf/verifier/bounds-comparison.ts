@@ -99,6 +99,8 @@ function areDifferent(a: Bounds, b: Bounds, wide: boolean): Learnt {
 /** Takes a number away where it is at an end of a range. */
 function withoutNumber(a: Bounds, { least: number, signedLeast: signed }: Bounds): Bounds | undefined {
   if (isConstant(a)) return a.least === number ? undefined : a;
+  // Most numbers lie somewhere in between: nothing is learnt.
+  if (a.least !== number && a.most !== number && a.signedLeast !== signed && a.signedMost !== signed) return a;
   return tighten({
     ...a,
     least: a.least === number ? a.least + 1n : a.least,
@@ -129,10 +131,7 @@ function isBelow(a: Bounds, b: Bounds, wide: boolean, distance: number): Learnt 
   }
   const most = b.most - BigInt(distance);
   const least = a.least + BigInt(distance);
-  return both(
-    tighten({ ...a, most: a.most < most ? a.most : most }),
-    tighten({ ...b, least: b.least > least ? b.least : least }),
-  );
+  return both(a.most <= most ? a : tighten({ ...a, most }), b.least >= least ? b : tighten({ ...b, least }));
 }
 
 function isBelowSigned(a: Bounds, b: Bounds, wide: boolean, distance: number): Learnt {
@@ -145,8 +144,8 @@ function isBelowSigned(a: Bounds, b: Bounds, wide: boolean, distance: number): L
   const signedMost = b.signedMost - BigInt(distance);
   const signedLeast = a.signedLeast + BigInt(distance);
   return both(
-    tighten({ ...a, signedMost: a.signedMost < signedMost ? a.signedMost : signedMost }),
-    tighten({ ...b, signedLeast: b.signedLeast > signedLeast ? b.signedLeast : signedLeast }),
+    a.signedMost <= signedMost ? a : tighten({ ...a, signedMost }),
+    b.signedLeast >= signedLeast ? b : tighten({ ...b, signedLeast }),
   );
 }
 
