@@ -30,6 +30,8 @@ export class ReceiveHints {
   hash = 0;
   /** What it was made of (enum xdp_rss_hash_type in net/xdp.h). */
   hashType = 0;
+  /** The outermost VLAN tag: its protocol in the upper, its control information in the lower 16 bits; 0 where there is none, or the device does not look. */
+  vlan = 0;
   /** When the packet arrived: nanoseconds of the kernel's clock. Negative where the device does not know times. */
   time = -1;
 }

@@ -1,5 +1,16 @@
 import type { Arena } from '../arena/arena.js';
-import { END_OF_PACKET, HAS_HINTS, LENGTH_SHIFT, STATUS_DONE, STATUS_LINK_DOWN } from '../nic/descriptors.js';
+import {
+  END_OF_PACKET,
+  HAS_HINTS,
+  HAS_SERVICE_TAG,
+  HAS_TAG,
+  HASH_TYPE_MASK,
+  LENGTH_SHIFT,
+  STATUS_DONE,
+  STATUS_LINK_DOWN,
+  TAG_SHIFT,
+} from '../nic/descriptors.js';
+import { CUSTOMER_TAG, SERVICE_TAG } from '../nic/flow-hash.js';
 import type { QueuePair } from '../nic/queue-pair.js';
 import { noQueue, type SoftNic } from '../nic/soft-nic.js';
 import { CONTINUES, MOST_PARTS, PacketArray } from '../packet-array/packet-array.js';
@@ -151,7 +162,8 @@ export class NicDriver implements Driver {
     const type = i32[descriptor + 1]!;
     const has = (type & HAS_HINTS) !== 0;
     hints.hash = has ? i32[descriptor]! : 0;
-    hints.hashType = has ? type & ~HAS_HINTS : 0;
+    hints.hashType = has ? type & HASH_TYPE_MASK : 0;
+    hints.vlan = has && (type & HAS_TAG) !== 0 ? tagOf(type) : 0;
     const age = (((this.#now % 2 ** 32) | 0) - i32[descriptor + 2]!) >>> 0;
     hints.time = has ? Math.floor(this.#now) - age : -1;
   }
@@ -373,4 +385,10 @@ export class NicDriver implements Driver {
     if (this.#transmitHook === undefined) transmitEnd.reclaim?.(sent);
     else this.#transmitHook.reclaim(pair.index, sent, transmitEnd);
   }
+}
+
+/** The VLAN tag in a descriptor's word, as hints have it. */
+function tagOf(word: number): number {
+  const protocol = (word & HAS_SERVICE_TAG) !== 0 ? SERVICE_TAG : CUSTOMER_TAG;
+  return (protocol << 16) | ((word >> TAG_SHIFT) & 0xffff);
 }

@@ -190,6 +190,7 @@ export class VethDriver implements Driver {
     flowHash.look(address[entry & mask]!, length[entry & mask]!);
     hints.hash = flowHash.hash;
     hints.hashType = flowHash.type & HASHED_PORTS;
+    hints.vlan = 0;
     hints.time = 0;
   }
 

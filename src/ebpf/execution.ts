@@ -110,7 +110,7 @@ export const HINTS_PRESENT = 0;
 export const HINTS_HASH = 1;
 /** What the hash was made of (enum xdp_rss_hash_type in net/xdp.h). */
 export const HINTS_HASH_TYPE = 2;
-/** VLAN tag that the device has taken out: its protocol (EtherType, a number) in the upper half, control information in the lower one. */
+/** The outermost VLAN tag: its protocol (EtherType, a number) in the upper half, control information in the lower one. */
 export const HINTS_VLAN = 3;
 /** When it arrived: nanoseconds, two words, the lower half first. */
 export const HINTS_TIME = 4;

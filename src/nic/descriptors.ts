@@ -5,11 +5,12 @@
 //                    word 0     word 1     word 2      word 3
 //   receive, read    address    -          -           0
 //   receive, back    RSS hash   -          -           status (bits 0-7), length (8-31)
-//     with hints     RSS hash   hash type  time        status (bits 0-7), length (8-31)
+//     with hints     RSS hash   type, tag  time        status (bits 0-7), length (8-31)
 //   transmit, read   address    length     command     0
 //   transmit, back   (as read)                         status
 //
-// Hints are written where a program wants them: what the hash was made of, and HAS_HINTS; the lower half of the device's time in
+// Hints are written where a program wants them: what the hash was made of (bits 0-6), the control information of the outermost VLAN tag (8-23)
+// with HAS_TAG and perhaps HAS_SERVICE_TAG, and HAS_HINTS; the lower half of the device's time in
 // nanoseconds, which the driver completes. The room of receive frames is a register of the queue: they are all alike.
 
 export const HARDWARE_DESCRIPTOR_BYTES = 16;
@@ -23,3 +24,11 @@ export const END_OF_PACKET = 2;
 export const STATUS_LINK_DOWN = 4;
 /** In the word of the hash type: the device has written hints. */
 export const HAS_HINTS = 1 << 31;
+/** The packet has a VLAN tag (IEEE 802.1Q). */
+export const HAS_TAG = 1 << 30;
+/** It is one of IEEE 802.1ad. */
+export const HAS_SERVICE_TAG = 1 << 29;
+/** Where its control information is. */
+export const TAG_SHIFT = 8;
+/** What the hash was made of. */
+export const HASH_TYPE_MASK = 0x7f;

@@ -272,7 +272,7 @@ export class SoftNic {
         packet += 2;
       }
       i32[descriptor] = flowHash.hash;
-      i32[descriptor + 1] = flowHash.type | HAS_HINTS;
+      i32[descriptor + 1] = flowHash.type | flowHash.tag | HAS_HINTS;
       i32[descriptor + 2] = (now % 2 ** 32) | 0;
       first = (i32[descriptor + 3]! & END_OF_PACKET) !== 0;
     }

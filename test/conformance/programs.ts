@@ -9,7 +9,7 @@ import { PacketBatch } from '../../src/ring/packet-batch.js';
 import { type OpenSocketOptions, openSocket } from '../../src/socket/open-socket.js';
 import type { PacketSocket } from '../../src/socket/packet-socket.js';
 import { readNumberedFrame } from '../support/frames.js';
-import { receiveNumbered, receivePackets, sendNumbered } from '../support/numbered-traffic.js';
+import { receiveNumbered, receivePackets, sendNumbered, sendPackets } from '../support/numbered-traffic.js';
 import { udpPacket } from '../support/packets.js';
 import {
   countingProgram,
@@ -102,7 +102,7 @@ const LONGER = `
     exit
 `;
 
-/** Notes the hints of packets: what each kernel function returned (time, hash, VLAN tag at 0, 4, 24), time at 8, hash and its type at 16. */
+/** Notes the hints of packets: what each kernel function returned (time, hash, VLAN tag at 0, 4, 24), time at 8, hash and its type at 16, the tag's protocol and control information at 28. */
 const HINTS = `
   .map hints array key 4 value 32 entries 1
   .extern bpf_xdp_metadata_rx_timestamp
@@ -143,6 +143,10 @@ const HINTS = `
     r3 += -20
     call bpf_xdp_metadata_rx_vlan_tag
     *(u32 *)(r7 +24) = r0
+    r1 = *(u16 *)(r10 -24)
+    *(u16 *)(r7 +28) = r1
+    r1 = *(u16 *)(r10 -20)
+    *(u16 *)(r7 +30) = r1
   done:
     r0 = 2
     exit
@@ -348,6 +352,26 @@ export function programConformance(options: ProgramConformanceOptions): void {
       const noted = new DataView(object.maps.get('hints')!.lookup(word(0))!.slice().buffer);
       assert.deepEqual([noted.getInt32(0, true), noted.getInt32(4, true), noted.getInt32(24, true)], [0, 0, -61]);
       assert.equal(noted.getBigUint64(8, true) > 0n, options.hardwareTimes);
+      // Of a tagged packet: a device that looks at packets knows the tag, which stays where it is.
+      for (const protocol of [0x8100, 0x88a8]) {
+        const plain = udpPacket();
+        const tagged = new Uint8Array([
+          ...plain.subarray(0, 12),
+          protocol >> 8,
+          protocol & 0xff,
+          0x20,
+          7,
+          ...plain.subarray(12),
+        ]);
+        const sender = await open(far, { receive: 'none', mode: 'xdp-copy', queue: 0 });
+        await sendPackets(sender, [tagged]);
+        await sender.close();
+        await fixture.settle();
+        const value = new DataView(object.maps.get('hints')!.lookup(word(0))!.slice().buffer);
+        const told = [value.getInt32(24, true), value.getUint16(28), value.getUint16(30, true)];
+        if (options.hardwareTimes) assert.deepEqual(told, [0, protocol, 0x2007]);
+        else assert.equal(told[0], -61);
+      }
       await attachment.detach();
       await stack.close();
       object.close();

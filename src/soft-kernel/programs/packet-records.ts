@@ -3,11 +3,13 @@ import { type Driver, ReceiveHints } from '../../driver/contract.js';
 import {
   HINT_HASH,
   HINT_TIME,
+  HINT_VLAN,
   HINTS_BYTES,
   HINTS_HASH,
   HINTS_HASH_TYPE,
   HINTS_PRESENT,
   HINTS_TIME,
+  HINTS_VLAN,
   PACKET_DATA,
   PACKET_DATA_END,
   PACKET_DATA_META,
@@ -117,11 +119,12 @@ export class PacketRecords {
       if (record < 0) continue;
       driver.readHints(array, queue, this.firstEntry[i]!, read);
       const hints = i32[record + PACKET_HINTS]! >> 2;
-      const { hash, hashType, time } = read;
+      const { hash, hashType, vlan, time } = read;
       // A device that knows times has looked at the packet.
-      i32[hints + HINTS_PRESENT] = time < 0 ? 0 : HINT_HASH | HINT_TIME;
+      i32[hints + HINTS_PRESENT] = time < 0 ? 0 : HINT_HASH | HINT_TIME | (vlan === 0 ? 0 : HINT_VLAN);
       i32[hints + HINTS_HASH] = hash;
       i32[hints + HINTS_HASH_TYPE] = hashType;
+      i32[hints + HINTS_VLAN] = vlan;
       i32[hints + HINTS_TIME] = (time % WORD) | 0;
       i32[hints + HINTS_TIME + 1] = Math.floor(time / WORD);
     }
