@@ -47,18 +47,29 @@ export class PagePool {
 
   /** Adds up to `count` empty frames to an array, for receiving. No validation: these frames come from no user (X3, level "none"). */
   populate(array: PacketArray, count: number): number {
-    const wanted = Math.max(0, Math.min(count, array.room));
-    for (let i = 0; i < wanted; i++) {
-      const frame = this.take();
-      if (frame === 0) return i;
-      array.add(frame + PAGE_DATA_OFFSET, 0, 0, 0);
+    const wanted = Math.min(count, array.room);
+    const { address, mask } = array;
+    let added = 0;
+    while (added < wanted && (this.#free > 0 || this.#grow())) {
+      const stack = this.#stack;
+      const first = array.end;
+      const run = Math.min(wanted - added, this.#free);
+      const top = this.#free - 1;
+      // Length and flags of an empty frame are for whoever fills it.
+      for (let i = 0; i < run; i++) address[(first + i) & mask] = stack[top - i]! + PAGE_DATA_OFFSET;
+      this.#free -= run;
+      array.end = (first + run) | 0;
+      added += run;
     }
-    return wanted;
+    return added;
   }
 
   /** Takes frames back; of each any address will do. */
   recycle(frames: Int32Array, count: number): void {
-    for (let i = 0; i < count; i++) this.give(frames[i]!);
+    const stack = this.#stack;
+    const free = this.#free;
+    for (let i = 0; i < count; i++) stack[free + i] = frames[i]! & -PAGE_FRAME_BYTES;
+    this.#free = free + count;
   }
 
   /** Takes the frames of the entries start..end-1 back and advances `start`. */

@@ -83,14 +83,15 @@ export class PacketRecords {
     let word = this.first >> 2;
     let packets = 0;
     while (at !== end && packets < MOST) {
+      const entry = at & mask;
       let last = at;
       while ((flags[last & mask]! & CONTINUES_NEXT) !== 0 && ((last + 1) | 0) !== end) last = (last + 1) | 0;
       firstEntry[packets] = at;
       lastEntry[packets] = last;
       if (last === at || segments) {
-        const data = address[at & mask]!;
+        const data = address[entry]!;
         const start = frameBytes === 0 ? data : data & -frameBytes;
-        const dataEnd = data + length[at & mask]!;
+        const dataEnd = data + length[entry]!;
         i32[word + PACKET_FIRST] = start;
         i32[word + PACKET_DATA_META] = data;
         i32[word + PACKET_DATA] = data;
@@ -130,11 +131,18 @@ export class PacketRecords {
     }
   }
 
-  /** Says of all packets shown where they come from, and where they leave by (0 on receiving). */
+  /** Says of all packets where they come from, and where they leave by (0 on receiving). Runs leave that in the records as it is. */
   setOrigin(ingress: number, queue: number, egress: number): void {
     const i32 = this.#i32;
     let word = this.first >> 2;
-    for (let i = 0; i < this.shown; i++) {
+    if (
+      i32[word + PACKET_INGRESS_IFINDEX] === ingress &&
+      i32[word + PACKET_RX_QUEUE_INDEX] === queue &&
+      i32[word + PACKET_EGRESS_IFINDEX] === egress
+    ) {
+      return;
+    }
+    for (let i = 0; i < MOST; i++) {
       i32[word + PACKET_INGRESS_IFINDEX] = ingress;
       i32[word + PACKET_RX_QUEUE_INDEX] = queue;
       i32[word + PACKET_EGRESS_IFINDEX] = egress;

@@ -175,6 +175,7 @@ export class Redirections {
     const { i32 } = this.#network.machine.arena;
     i32[record + PACKET_EGRESS_IFINDEX] = egress;
     program.run(record << 2, 1);
+    i32[record + PACKET_EGRESS_IFINDEX] = 0; // as records of received packets have it
     const passes = i32[record + PACKET_VERDICT] === XDP_PASS && takeBack(i32, record, array, first);
     if (!passes) this.#counters.entryDrop++;
     return passes;
