@@ -16,7 +16,7 @@ const defaults = DEFAULT_XDP_SETTINGS;
 const HELP = `tp4 bench xdp [options]    XDP programs in this package's engine, against Linux where there is a right to load them (root)
 
 Nanoseconds a packet of each program: compiled to WebAssembly, in Linux (BPF_PROG_TEST_RUN), and in the interpreter, and how
-long a program of 1,000 instructions takes until it has run.
+long a program of 1,000 instructions takes in a new process until it has run.
 
   --seconds S      length of a run, 0.05 to 60; default ${defaults.seconds}
   --runs N         runs in each process, 1 to 100; default ${defaults.runs}
@@ -88,22 +88,20 @@ export async function runXdpBench(
     results.push(await measureProgram(program, settings, signal, process.getuid?.() === 0));
   }
   tell('start-up');
-  const startUps: number[] = [];
+  const startUps: StartUpMeasurement[] = [];
   for (let i = 0; i < settings.processes; i++) {
     const script = new URL('./xdp/start-up-process.js', import.meta.url);
-    const { milliseconds } = await measureInChild<StartUpMeasurement>({
-      script,
-      task: {},
-      timeoutMilliseconds: 60_000,
-      signal,
-    });
-    startUps.push(milliseconds);
+    startUps.push(await measureInChild<StartUpMeasurement>({ script, task: {}, timeoutMilliseconds: 60_000, signal }));
   }
   return {
     environment: { ...machine, pinning: 'one thread', settings, ...(justInTime !== undefined && { justInTime }) },
     modelled: MODELLED,
     results,
-    startUpMilliseconds: spreadOf(startUps),
+    startUpMilliseconds: {
+      assembled: spreadOf(startUps.map(({ assembled }) => assembled)),
+      verified: spreadOf(startUps.map(({ verified }) => verified)),
+      compiled: spreadOf(startUps.map(({ compiled }) => compiled)),
+    },
   };
 }
 
