@@ -70,7 +70,7 @@ export class NtupleTable {
     return { locations: Math.min(request.readU64(DATA), MOST_ENTRIES), used, driverPicks };
   }
 
-  /** Size and locations: drivers tell the size of their table with the list (igb, ixgbe), and not all with the count. */
+  /** Size and locations: drivers tell the size of their table with the list, and not all with the count (igb does not). */
   #locations(): { request: Struct; used: number; driverPicks: boolean } {
     const count = this.#run('ETHTOOL_GRXCLSRLCNT', ETHTOOL_GRXCLSRLCNT, new Struct(RXNFC_BYTES), 'ask for entries');
     const driverPicks = (count.readU32(DATA) & RX_CLS_LOC_SPECIAL) !== 0;
